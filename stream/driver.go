@@ -1,0 +1,150 @@
+package stream
+
+import "context"
+
+// Source is where records come from: Kafka, files, the simulator.
+type Source interface {
+	// Partitions lists the partitions, from 0 on, with the bounds known at the start.
+	Partitions(ctx context.Context) ([]Partition, error)
+	// Open starts reading one partition at a position (0: from the beginning).
+	Open(ctx context.Context, partition int32, position int64) (Reader, error)
+	// Describe says what is read, for manifests and resumed runs: topic and end
+	// offsets, or files with size and sha256. Equal descriptions mean equal input.
+	Describe(ctx context.Context) (any, error)
+	Close() error
+}
+
+// Partition is one ordered sequence of records.
+type Partition struct {
+	ID    int32
+	Start int64 // first position available
+	End   int64 // bounded input: one past the last; -1 where it is not known or there is none
+	Size  int64 // bytes, for progress; 0 unknown
+}
+
+// Reader reads one partition. It is used by one goroutine, may decode on others
+// that it owns, and ends them in Close.
+type Reader interface {
+	// Read fills b with the next records: at least one, at most the batch size it
+	// was made with. It blocks until there is one, the partition has ended
+	// (io.EOF, on bounded input only) or ctx is done.
+	Read(ctx context.Context, b *Batch) error
+	// Progress is the number of bytes read so far, of Partition.Size.
+	Progress() int64
+	Close() error
+}
+
+// Sink takes what leaves the core. Calls come from one goroutine per sink.
+type Sink interface {
+	Name() string
+	// Write takes an output; it may retain rows (Rows.Retain). An error ends the
+	// run: what may heal is retried inside, within the sink's own bounds.
+	Write(ctx context.Context, o *Output) error
+	// Checkpoint makes everything written so far durable and returns what the sink
+	// must know to go on from there; it becomes part of the epoch's pointer.
+	Checkpoint(ctx context.Context, epoch int64) ([]byte, error)
+	// Restore tells the sink, before the first Write, the state of the epoch that
+	// the run goes on from; nil at the first start.
+	Restore(ctx context.Context, state []byte) error
+	// Close ends the sink after a last Checkpoint, or at once when the run failed.
+	Close() error
+}
+
+// Entry is one piece of a machine's state. Keys order the entries of a
+// generation: table | entity | time.
+type Entry struct {
+	Key   []byte
+	Value []byte
+}
+
+// Object names an immutable generation file.
+type Object struct {
+	Name     string `json:"name"`
+	Size     int64  `json:"size"`
+	Checksum string `json:"checksum"` // XXH3-128 of the file, hex
+}
+
+// Pointer names everything that makes up an epoch. It is the one truth about
+// what has been processed: written atomically, after all it names is durable.
+type Pointer struct {
+	Version     int               `json:"version"`
+	Pipeline    string            `json:"pipeline"`
+	PlanHash    string            `json:"plan_hash"`
+	Epoch       int64             `json:"epoch"`
+	Incarnation int64             `json:"incarnation"`
+	Shards      int               `json:"shards"`
+	Partitions  []PartitionState  `json:"partitions"`
+	Generations map[string]Object `json:"generations"` // by owner: "shard/3", "partition/0"
+	Provisional int64             `json:"provisional_us"`
+	Final       int64             `json:"final_us"`
+	Control     int64             `json:"control"` // entries of the control log that the epoch contains
+	Sinks       map[string][]byte `json:"sinks"`
+	Counts      Counts            `json:"counts"`
+	Source      any               `json:"source"`
+	Taken       string            `json:"taken"` // RFC 3339
+}
+
+// PartitionState is where a partition was read up to.
+type PartitionState struct {
+	ID       int32 `json:"id"`
+	Position int64 `json:"position"`
+}
+
+// Generations keeps generations and pointers.
+type Generations interface {
+	// Start claims the store for this process and returns the number of its
+	// incarnation, raised durably, and the newest pointer (nil: none yet).
+	// A store that another live process holds is refused.
+	Start(ctx context.Context) (int64, *Pointer, error)
+	// Write makes a machine's entries durable as one immutable object; entries may
+	// come in any order, keys once each.
+	Write(ctx context.Context, epoch int64, owner string, entries []Entry) (Object, error)
+	// Read gives an object's entries in key order; a damaged one is an error.
+	Read(ctx context.Context, object Object, each func(key, value []byte) error) error
+	// Commit makes the pointer the newest, atomically, and then drops what only
+	// older pointers than the retained ones reach.
+	Commit(ctx context.Context, p *Pointer) error
+	Close() error
+}
+
+// ControlEntry is a partition leaving or coming back to the minimum.
+type ControlEntry struct {
+	Partition   int32       `json:"partition"`
+	Next        int64       `json:"next"` // the position of the next record it had not read
+	Watermark   int64       `json:"watermark_us"`
+	Incarnation int64       `json:"incarnation"`
+	Kind        ControlKind `json:"kind"`
+}
+
+// ControlKind is what a control entry says.
+type ControlKind string
+
+// The kinds of control entries.
+const (
+	ControlStart ControlKind = "start" // a new incarnation began
+	ControlLeave ControlKind = "leave"
+	ControlJoin  ControlKind = "join"
+)
+
+// ControlLog is the durable log of partitions leaving and coming back.
+type ControlLog interface {
+	// Append returns once the entry is durable.
+	Append(ctx context.Context, e ControlEntry) error
+	// Entries returns all entries in order.
+	Entries(ctx context.Context) ([]ControlEntry, error)
+	Close() error
+}
+
+// Counts is what happened to the records of a run. Read = Dead (all reasons) +
+// Outside + Filtered + Late + Duplicates + Aggregated, once dedup spans are closed.
+type Counts struct {
+	Read       int64 `json:"read"`
+	Dead       int64 `json:"dead"`
+	Outside    int64 `json:"outside"` // outside --from/--to
+	Filtered   int64 `json:"filtered"`
+	Late       int64 `json:"late"`
+	Duplicates int64 `json:"duplicates"`
+	Aggregated int64 `json:"aggregated"`
+	Rows       int64 `json:"rows"`      // final rows
+	Overflows  int64 `json:"overflows"` // values null because they do not fit their column
+}
