@@ -1,0 +1,227 @@
+package serving
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hextide/hextide/geo"
+	"github.com/hextide/hextide/stream"
+)
+
+// Bounds say how much a store keeps; the first that is reached counts.
+type Bounds struct {
+	Keep   time.Duration // event time behind the newest window end; default 2 h
+	Memory int64         // bytes of rows; default 1 GiB
+}
+
+// Store keeps the newest rows of a pipeline. It is a stream.Sink, written by
+// one goroutine and read by any number.
+type Store struct {
+	bounds Bounds
+	hub    hub
+
+	mu        sync.RWMutex
+	panes     []*pane                   // ascending by window end
+	latest    map[geo.Cell]place        // the newest row of each cell, of any resolution
+	frontiers map[int32]stream.Frontier // by shard
+	bytes     int64
+}
+
+// pane holds the blocks of one window end in the order in which they came.
+type pane struct {
+	end    int64 // µs
+	blocks []*stream.Rows
+	bytes  int64
+}
+
+// place is where a row is.
+type place struct {
+	block *stream.Rows
+	row   int
+}
+
+var _ stream.Sink = (*Store)(nil)
+
+// NewStore makes an empty store.
+func NewStore(b Bounds) *Store {
+	if b.Keep == 0 {
+		b.Keep = 2 * time.Hour
+	}
+	if b.Memory == 0 {
+		b.Memory = 1 << 30
+	}
+	return &Store{bounds: b, latest: map[geo.Cell]place{}, frontiers: map[int32]stream.Frontier{}}
+}
+
+// Name is "store".
+func (s *Store) Name() string { return "store" }
+
+// Write keeps an output's rows and tells the watchers.
+func (s *Store) Write(ctx context.Context, o *stream.Output) error {
+	for _, rows := range o.Rows {
+		s.add(rows) // one lock a block: readers come between
+	}
+	if o.Frontier != nil {
+		s.mu.Lock()
+		s.frontiers[o.Frontier.Shard] = *o.Frontier
+		s.mu.Unlock()
+	}
+	s.hub.publish(o)
+	return nil
+}
+
+func (s *Store) add(rows *stream.Rows) {
+	rows.Retain()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, found := slices.BinarySearchFunc(s.panes, rows.WindowEnd, func(p *pane, end int64) int {
+		switch {
+		case p.end < end:
+			return -1
+		case p.end > end:
+			return 1
+		}
+		return 0
+	})
+	if !found {
+		s.panes = slices.Insert(s.panes, i, &pane{end: rows.WindowEnd})
+	}
+	size := blockBytes(rows)
+	p := s.panes[i]
+	p.blocks = append(p.blocks, rows)
+	p.bytes += size
+	s.bytes += size
+	for row, cell := range rows.Cells {
+		if old, known := s.latest[cell]; !known || !newer(old.block, rows) {
+			s.latest[cell] = place{block: rows, row: row}
+		}
+	}
+	s.evict()
+}
+
+// newer tells whether a is of a later (window end, revision) than b.
+func newer(a, b *stream.Rows) bool {
+	if a.WindowEnd != b.WindowEnd {
+		return a.WindowEnd > b.WindowEnd
+	}
+	return a.Revision > b.Revision
+}
+
+// evict drops the oldest panes until the store is within its bounds. The newest
+// pane always stays.
+func (s *Store) evict() {
+	horizon := s.panes[len(s.panes)-1].end - s.bounds.Keep.Microseconds()
+	for len(s.panes) > 1 && (s.panes[0].end <= horizon || s.bytes > s.bounds.Memory) {
+		old := s.panes[0]
+		for _, block := range old.blocks {
+			for _, cell := range block.Cells {
+				if s.latest[cell].block == block {
+					delete(s.latest, cell)
+				}
+			}
+			block.Release()
+		}
+		s.bytes -= old.bytes
+		s.panes = slices.Delete(s.panes, 0, 1)
+	}
+}
+
+func blockBytes(r *stream.Rows) int64 {
+	n := cap(r.Cells) * 8
+	for i := range r.Columns {
+		c := &r.Columns[i]
+		n += (cap(c.Ints) + cap(c.Floats) + cap(c.Nulls)) * 8
+	}
+	return int64(n)
+}
+
+// Checkpoint has nothing to keep: the store is filled again by the next rows.
+func (s *Store) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) { return nil, nil }
+
+// Restore has nothing to restore.
+func (s *Store) Restore(ctx context.Context, state []byte) error { return nil }
+
+// Close ends all watches.
+func (s *Store) Close() error {
+	s.hub.close()
+	return nil
+}
+
+// view calls f with the newest rows under the store's read lock: what f is
+// handed is valid only within it.
+func (s *Store) view(f func(v view)) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	f(view{s})
+}
+
+// view is a consistent look at a store.
+type view struct{ s *Store }
+
+// latest finds the newest row of a cell.
+func (v view) latest(cell geo.Cell) (place, bool) {
+	p, found := v.s.latest[cell]
+	return p, found
+}
+
+// final tells whether a block's rows will never change.
+func (v view) final(rows *stream.Rows) bool {
+	f, known := v.s.frontiers[rows.Shard]
+	return rows.Final || known && rows.WindowEnd <= f.Final
+}
+
+// frontier is the least of the shards' frontiers; NoTime before the first.
+func (v view) frontier() (provisional, final int64) {
+	first := true
+	provisional, final = stream.NoTime, stream.NoTime
+	for _, f := range v.s.frontiers {
+		if first || f.Provisional < provisional {
+			provisional = f.Provisional
+		}
+		if first || f.Final < final {
+			final = f.Final
+		}
+		first = false
+	}
+	return provisional, final
+}
+
+// Size is the number of cells with a row, and the bytes of all rows kept.
+func (s *Store) Size() (cells int, bytes int64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.latest), s.bytes
+}
+
+// collect gathers the newest revision of each row of a pane whose resolution is
+// wanted (0: any), ascending by cell.
+func (p *pane) collect(dst []place, resolution int) []place {
+	for _, block := range p.blocks {
+		if resolution != 0 && block.Resolution != resolution {
+			continue
+		}
+		for row := range block.Cells {
+			dst = append(dst, place{block, row})
+		}
+	}
+	slices.SortStableFunc(dst, func(a, b place) int {
+		ca, cb := a.block.Cells[a.row], b.block.Cells[b.row]
+		switch {
+		case ca < cb:
+			return -1
+		case ca > cb:
+			return 1
+		}
+		return int(b.block.Revision) - int(a.block.Revision)
+	})
+	return slices.CompactFunc(dst, func(a, b place) bool { return a.block.Cells[a.row] == b.block.Cells[b.row] })
+}
+
+// String describes the store for logs.
+func (s *Store) String() string {
+	cells, bytes := s.Size()
+	return fmt.Sprintf("%d cells, %d bytes of rows", cells, bytes)
+}

@@ -1,0 +1,105 @@
+package serving
+
+import (
+	"github.com/hextide/hextide/geo"
+	pb "github.com/hextide/hextide/proto/hextide/v1"
+	"github.com/hextide/hextide/stream"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Watch streams rows as they are made.
+func (s *Service) Watch(r *pb.WatchRequest, out grpc.ServerStreamingServer[pb.WatchResponse]) error {
+	selection, err := s.selection(r.Columns)
+	if err != nil {
+		return err
+	}
+	wanted, err := s.wanted(r)
+	if err != nil {
+		return err
+	}
+	w := s.store.hub.add()
+	if w == nil {
+		return status.Error(codes.Unavailable, "the server is stopping")
+	}
+	defer s.store.hub.remove(w)
+	if err := out.SendHeader(nil); err != nil { // the watch stands: what comes from now on is seen
+		return err
+	}
+	for {
+		select {
+		case <-out.Context().Done():
+			return status.FromContextError(out.Context().Err()).Err()
+		case <-s.quit:
+			return status.Error(codes.Unavailable, "the server is stopping")
+		case rows, open := <-w.rows:
+			if !open {
+				return w.ended()
+			}
+			response := s.change(rows, selection, wanted)
+			rows.Release()
+			if response == nil {
+				continue
+			}
+			if err := out.Send(response); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (w *watcher) ended() error {
+	if w.slow {
+		return status.Error(codes.ResourceExhausted, "the reader is too slow for the rows that it watches: watch fewer cells, or read the latest rows and watch again")
+	}
+	return status.Error(codes.Unavailable, "the server is stopping")
+}
+
+// change is the part of a block that a watcher wants; nil: nothing.
+func (s *Service) change(rows *stream.Rows, selection []int, wanted func(geo.Cell) bool) *pb.WatchResponse {
+	var a *answer
+	final := false
+	for i, cell := range rows.Cells {
+		if !wanted(cell) {
+			continue
+		}
+		if a == nil {
+			a = newAnswer(s.schema, selection, len(rows.Cells)-i, true, s.now())
+			s.store.view(func(v view) { final = v.final(rows) })
+		}
+		a.row(rows, i, final)
+	}
+	if a == nil {
+		return nil
+	}
+	response := &pb.WatchResponse{Entities: a.entities, Columns: a.columns}
+	s.store.view(func(v view) {
+		provisional, final := v.frontier()
+		response.Watermark, response.Final = stamp(provisional), stamp(final)
+	})
+	return response
+}
+
+// wanted makes the filter of a watch.
+func (s *Service) wanted(r *pb.WatchRequest) (func(geo.Cell) bool, error) {
+	within, err := s.within(r.Within)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.Cells)+len(r.H3) == 0 {
+		return func(c geo.Cell) bool { return below(c, within) }, nil
+	}
+	if within != 0 {
+		return nil, status.Error(codes.InvalidArgument, "give either cells or within, not both")
+	}
+	cells, err := s.cellsOf(&pb.LookupRequest{Cells: r.Cells, H3: r.H3})
+	if err != nil {
+		return nil, err
+	}
+	set := make(map[geo.Cell]bool, len(cells))
+	for _, c := range cells {
+		set[c] = true
+	}
+	return func(c geo.Cell) bool { return set[c] }, nil
+}
