@@ -79,6 +79,15 @@ func (v *Vector) Bits(i int) uint64 {
 	return uint64(v.Ints[i])
 }
 
+// AppendBits adds a value of a number column from its Bits.
+func (v *Vector) AppendBits(bits uint64) {
+	if v.Kind == Float {
+		v.Floats = append(v.Floats, math.Float64frombits(bits))
+		return
+	}
+	v.Ints = append(v.Ints, int64(bits))
+}
+
 // Strings is a column of byte strings in one arena.
 type Strings struct {
 	Ends  []uint32 // Ends[i] is where string i ends in Bytes
