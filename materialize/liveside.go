@@ -1,0 +1,127 @@
+package materialize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	pb "github.com/hextide/hextide/proto/hextide/v1"
+	"google.golang.org/grpc"
+)
+
+// liveSide reads the rows that a server keeps, by Scan.
+type liveSide struct {
+	name    string
+	columns []ManifestColumn
+	facts   map[string]string
+	stream  grpc.ServerStreamingClient[pb.ScanResponse]
+	stop    context.CancelFunc
+	ahead   *pb.ScanResponse // the first message of the next window end
+}
+
+// OpenLiveSide scans a server.
+func OpenLiveSide(ctx context.Context, name string, conn grpc.ClientConnInterface) (Side, error) {
+	client := pb.NewHextideClient(conn)
+	d, err := client.Describe(ctx, &pb.DescribeRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("asking %s for its columns: %w", name, err)
+	}
+	status, err := client.Status(ctx, &pb.StatusRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("asking %s for its status: %w", name, err)
+	}
+	s := &liveSide{name: name, facts: map[string]string{
+		"plan": d.PlanHash, "version": d.Version, "late records": strconv.FormatUint(status.Late, 10),
+	}}
+	for _, c := range d.Columns {
+		s.columns = append(s.columns, ManifestColumn{Name: c.Name, Kind: c.Kind})
+	}
+	ctx, s.stop = context.WithCancel(ctx)
+	if s.stream, err = client.Scan(ctx, &pb.ScanRequest{}); err != nil {
+		s.stop()
+		return nil, fmt.Errorf("scanning %s: %w", name, err)
+	}
+	return s, s.fetch()
+}
+
+func (s *liveSide) Name() string              { return s.name }
+func (s *liveSide) Columns() []ManifestColumn { return s.columns }
+func (s *liveSide) Facts() map[string]string  { return s.facts }
+
+// fetch reads the next message with rows; ahead is nil at the end.
+func (s *liveSide) fetch() error {
+	for {
+		m, err := s.stream.Recv()
+		if errors.Is(err, io.EOF) {
+			s.ahead = nil
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("scanning %s: %w", s.name, err)
+		}
+		if len(m.Entities) > 0 {
+			s.ahead = m
+			return nil
+		}
+	}
+}
+
+// Next gathers the messages of one window end. They come by resolution, the
+// finest first, each ascending by cell; a pane ascends by cell over all.
+func (s *liveSide) Next(ctx context.Context) (*SidePane, error) {
+	if s.ahead == nil {
+		return nil, io.EOF
+	}
+	pane := &SidePane{End: s.ahead.Entities[0].WindowEnd.AsTime().UnixMicro()}
+	waiting := pending{}
+	for s.ahead != nil && s.ahead.Entities[0].WindowEnd.AsTime().UnixMicro() == pane.End {
+		part := &SidePane{End: pane.End}
+		if err := part.message(s.columns, s.ahead); err != nil {
+			return nil, err
+		}
+		for _, rows := range part.Rows {
+			waiting.add(rows)
+		}
+		if err := s.fetch(); err != nil {
+			return nil, err
+		}
+	}
+	pane.Rows = waiting.take(0, pane.End)
+	return pane, ctx.Err()
+}
+
+// message turns the columns of a message into rows; markers are left out.
+func (p *SidePane) message(columns []ManifestColumn, m *pb.ScanResponse) error {
+	row := &pb.FeedRow{Resolution: m.Resolution}
+	for i, e := range m.Entities {
+		if e.State == pb.RowState_ROW_STATE_EMPTY {
+			continue
+		}
+		row.Cell, row.Integers, row.Floats, row.Nulls = e.Cell, row.Integers[:0], row.Floats[:0], row.Nulls[:0]
+		for c, v := range m.Columns {
+			if len(v.Integers) > i {
+				row.Integers = append(row.Integers, v.Integers[i])
+			}
+			if len(v.Floats) > i {
+				row.Floats = append(row.Floats, v.Floats[i])
+			}
+			for _, null := range v.Nulls {
+				if int(null) == i {
+					row.Nulls = append(row.Nulls, uint32(c))
+				}
+			}
+		}
+		if err := p.add(columns, row, e.State == pb.RowState_ROW_STATE_FINAL); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close ends the scan.
+func (s *liveSide) Close() error {
+	s.stop()
+	return nil
+}
