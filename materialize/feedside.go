@@ -47,7 +47,8 @@ func (s *feedSide) open(ctx context.Context, topic string, options []kgo.Opt) (e
 	if s.db, err = pebble.Open(s.folder, &pebble.Options{Logger: quiet{}}); err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(append([]kgo.Opt{kgo.FetchIsolationLevel(kgo.ReadCommitted())}, options...)...)
+	// Control records are kept: the last record before a partition's end may be one.
+	client, err := kgo.NewClient(append([]kgo.Opt{kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords()}, options...)...)
 	if err != nil {
 		return err
 	}
@@ -116,34 +117,21 @@ func (s *feedSide) consume(ctx context.Context, client *kgo.Client, left map[int
 			if !wanted || failed != nil {
 				return
 			}
-			if r.Offset < end {
-				if decoders[r.Partition] == nil {
-					decoders[r.Partition] = &feedDecoder{}
-				}
+			if decoders[r.Partition] == nil {
+				decoders[r.Partition] = &feedDecoder{}
+			}
+			if r.Offset < end && !r.Attrs.IsControl() {
 				failed = s.record(batch, decoders[r.Partition], r)
+			}
+			if r.Offset >= end-1 {
+				delete(left, r.Partition)
 			}
 		})
 		if err := errors.Join(failed, batch.Commit(pebble.NoSync)); err != nil {
 			return err
 		}
-		if err := reached(ctx, client, left); err != nil {
-			return err
-		}
 	}
 	return nil
-}
-
-// reached drops the partitions that have been read to their ends. The end may
-// lie behind markers that are no records, so the position counts.
-func reached(ctx context.Context, client *kgo.Client, left map[int32]int64) error {
-	for _, partitions := range client.UncommittedOffsets() {
-		for p, position := range partitions {
-			if end, wanted := left[p]; wanted && position.Offset >= end {
-				delete(left, p)
-			}
-		}
-	}
-	return ctx.Err()
 }
 
 func (s *feedSide) record(batch *pebble.Batch, d *feedDecoder, r *kgo.Record) error {

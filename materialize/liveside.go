@@ -95,10 +95,8 @@ func (s *liveSide) Next(ctx context.Context) (*SidePane, error) {
 // message turns the columns of a message into rows; markers are left out.
 func (p *SidePane) message(columns []ManifestColumn, m *pb.ScanResponse) error {
 	row := &pb.FeedRow{Resolution: m.Resolution}
+	nulls := make([]int, len(m.Columns)) // how many of a column's nulls, which ascend, are behind
 	for i, e := range m.Entities {
-		if e.State == pb.RowState_ROW_STATE_EMPTY {
-			continue
-		}
 		row.Cell, row.Integers, row.Floats, row.Nulls = e.Cell, row.Integers[:0], row.Floats[:0], row.Nulls[:0]
 		for c, v := range m.Columns {
 			if len(v.Integers) > i {
@@ -107,11 +105,13 @@ func (p *SidePane) message(columns []ManifestColumn, m *pb.ScanResponse) error {
 			if len(v.Floats) > i {
 				row.Floats = append(row.Floats, v.Floats[i])
 			}
-			for _, null := range v.Nulls {
-				if int(null) == i {
-					row.Nulls = append(row.Nulls, uint32(c))
-				}
+			if at := nulls[c]; at < len(v.Nulls) && int(v.Nulls[at]) == i {
+				row.Nulls = append(row.Nulls, uint32(c))
+				nulls[c]++
 			}
+		}
+		if e.State == pb.RowState_ROW_STATE_EMPTY {
+			continue
 		}
 		if err := p.add(columns, row, e.State == pb.RowState_ROW_STATE_FINAL); err != nil {
 			return err
