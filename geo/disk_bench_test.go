@@ -15,16 +15,19 @@ func pass(tb testing.TB, d *Disks, s Sources, b *Block) int {
 	return d.Rows()
 }
 
-// perRow is the time that one row takes, in nanoseconds, over passes of at least 50 ms.
-func perRow(tb testing.TB, d *Disks, s Sources) float64 {
+// passTime is the time of one pane's sums at the given cells, in nanoseconds, over at least 50 ms.
+func passTime(tb testing.TB, d *Disks, s Sources, own []Cell) float64 {
 	var b Block
-	pass(tb, d, s, &b)
-	rows := 0
+	passes := 0
 	start := time.Now()
-	for time.Since(start) < 50*time.Millisecond {
-		rows += pass(tb, d, s, &b)
+	for ; time.Since(start) < 50*time.Millisecond; passes++ {
+		if err := d.SumAt(s, own); err != nil {
+			tb.Fatal(err)
+		}
+		for d.Next(&b) {
+		}
 	}
-	return float64(time.Since(start).Nanoseconds()) / float64(rows)
+	return float64(time.Since(start).Nanoseconds()) / float64(passes)
 }
 
 // BenchmarkDisks closes panes of a city: 9 rings of two words, which is 54 columns of three lanes each.
@@ -67,23 +70,29 @@ func BenchmarkDisksSparse(b *testing.B) {
 	b.ReportMetric(float64(rows), "rows")
 }
 
-// BenchmarkDiskRatios gives, each in one run, what a row of ring 20 takes over a row of ring 1, and what
-// gathering takes over cones.
+// BenchmarkDiskRatios gives, each in one run and for the same rows, what a ring of 20 takes over one
+// of 1, and what gathering takes over cones.
 func BenchmarkDiskRatios(b *testing.B) {
 	w, rings, values := city(b, 2000)
 	s, _ := w.spread(b, values, 0)
+	of := func(rings ...int) *Disks {
+		d, err := NewDisks(w.frame, rings)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return d
+	}
+	all := of(rings...)
+	var own []Cell
+	for block, more := (Block{}), all.Sum(s, Exists{0, 1<<64 - 1}) == nil; more; {
+		more = all.Next(&block)
+		own = append(own, block.Cells...)
+	}
 	var wide, gathered float64
 	for b.Loop() {
-		of := func(rings ...int) float64 {
-			d, err := NewDisks(w.frame, rings)
-			if err != nil {
-				b.Fatal(err)
-			}
-			return perRow(b, d, s)
-		}
-		wide = of(20) / of(1)
+		wide = passTime(b, of(20), s, own) / passTime(b, of(1), s, own)
 		slow := &Disks{frame: w.frame, rings: rings, sums: newGathering(w.frame, rings)}
-		gathered = perRow(b, slow, s) / of(rings...)
+		gathered = passTime(b, slow, s, own) / passTime(b, all, s, own)
 	}
 	b.ReportMetric(wide, "ring20/ring1")
 	b.ReportMetric(gathered, "gather/cones")

@@ -7,12 +7,12 @@ import "slices"
 // The sum over a polygon is a signed sum over the cones at its corners (Brion's theorem). The disk of
 // radius K about p is a hexagon with the corners p±KX, p±KY, p±KZ:
 //
-//	        p+KY ____ p+KZ
-//	           /      \                 X = (1, 0)
-//	    p−KX  /    p   \  p+KX          Y = (0, 1)
-//	          \        /                Z = (1, 1) = X + Y
-//	           \______/
-//	        p−KZ      p−KY
+//	    p+KY ____ p+KZ
+//	       /      \                 X = (1, 0)
+//	p−KX  /    p   \  p+KX          Y = (0, 1)
+//	      \        /                Z = (1, 1) = X + Y
+//	       \______/
+//	    p−KZ      p−KY
 //
 // A cone with apex q holds all spots that q reaches by going backwards along two directions. Three
 // grids hold, at each q, the sum over one of its cones (prefix sums):
@@ -48,8 +48,8 @@ type cones struct {
 	found  found
 	// For fold:
 	sources []Spot
-	disk   []diskSpot 
-	rowAt  []int32    // row + 1 by spot
+	disk    []diskSpot
+	rowAt   []int32 // row + 1 by spot
 }
 
 // plane is where a cluster lies in the grids.

@@ -106,7 +106,7 @@ func (s Spot) coarser(resolution int) (Spot, uint8) {
 // ancestorAt is the cell of a coarser (or the same) resolution that holds c.
 func ancestorAt(c Cell, resolution int) Cell {
 	unused := Cell(1)<<(3*(15-resolution)) - 1
-	return c&^(0xf<<52)|Cell(resolution)<<52|unused
+	return c&^(0xf<<52) | Cell(resolution)<<52 | unused
 }
 
 // digitsBelow reads the digits of c, a cell of resolution coarse + depth, below resolution coarse as

@@ -221,3 +221,47 @@ func TestFramesFarFromPentagonsUnfold(t *testing.T) {
 		}
 	}
 }
+
+// TestFrameAroundAPentagon joins the territories about a pentagon's: all around they do not close on the
+// plane, though no disk meets the pentagon; with a gap they do lie flat.
+func TestFrameAroundAPentagon(t *testing.T) {
+	pentagon := ancestorAt(cellAt(t, pentagonPlaces[3], 9), 3)
+	var around []Cell
+	for _, near := range oracleDisk(t, pentagon, 1) {
+		if near != pentagon {
+			around = append(around, near)
+		}
+	}
+	for count, flat := range map[int]bool{5: false, 4: true} {
+		ts, err := NewTerritories(9, []Region{{"round", around[:count]}}, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := world{ts, ts.Of(descendant(around[0], 3, 6, 0)), nil}
+		w.frame = NewFrame(ts, w.id)
+		if w.frame.Unfolds() != flat {
+			t.Errorf("%d territories of 5 around a pentagon: unfolds %v", count, !flat)
+		}
+		values := map[Cell][]uint64{}
+		for rank := 0; rank < w.frame.Ranks(); rank += w.frame.Ranks() / 40 {
+			for _, c := range oracleDisk(t, w.frame.CellOf(rank), 1) {
+				if w.sees(t, c) {
+					values[c] = []uint64{uint64(rank + 1)}
+				}
+			}
+		}
+		rings := []int{0, 1, 4}
+		d, err := NewDisks(w.frame, rings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _ := w.spread(t, values, 0)
+		e := Exists{0, 1<<64 - 1}
+		if err := d.Sum(s, e); err != nil {
+			t.Fatal(err)
+		}
+		if err := checkRows(d, &Block{}, oracleRows(t, w, rings, values, e), 1); err != nil {
+			t.Errorf("%d territories of 5 around a pentagon: %v", count, err)
+		}
+	}
+}
