@@ -14,6 +14,10 @@ var ErrRegion = errors.New("region")
 // 117,649 cells. Grids coarser than this depth have their base cells for territories.
 const territoryDepth = 6
 
+// maxJoined is how many territories' worth of cells a region may hold: 2,401 of the 12,400 km²
+// that they have at resolution 9 are as large as Africa.
+const maxJoined = 2401
+
 // Territory is the id of a region of cells that one shard owns whole: the cell's ancestor six
 // resolutions coarser (its base cell where there are not as many), or, for a joined region, the
 // numerically smallest of its members. The two never collide: a plain territory that is a member of
@@ -79,6 +83,7 @@ func (t *Territories) join(region Region) error {
 	}
 	members := slices.Clone(region.Cells)
 	slices.Sort(members)
+	territories := 0
 	id := Territory(members[0])
 	for _, m := range members {
 		if !isCell(m) {
@@ -86,6 +91,9 @@ func (t *Territories) join(region Region) error {
 		}
 		if resolutionOf(m) > t.coarse {
 			return fmt.Errorf("member %x has resolution %d, finer than the territories' %d", uint64(m), resolutionOf(m), t.coarse)
+		}
+		if territories += power7(t.coarse - resolutionOf(m)); territories > maxJoined {
+			return fmt.Errorf("holds more than %d territories", maxJoined)
 		}
 		if other, taken := t.joined[m]; taken {
 			if other == id {

@@ -108,6 +108,9 @@ func TestRegionsThatCannotBe(t *testing.T) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
+	if _, err := NewTerritories(15, []Region{{"a", []Cell{ancestorAt(home, 0)}}}, 20); !errors.Is(err, ErrRegion) {
+		t.Errorf("a continent of small cells: error %v", err)
+	}
 	for _, resolution := range []int{-1, 16} {
 		if _, err := NewTerritories(resolution, nil, 1); err == nil {
 			t.Errorf("resolution %d is taken", resolution)
