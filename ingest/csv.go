@@ -1,0 +1,275 @@
+package ingest
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/hextide/hextide/stream"
+)
+
+// frame is where the first record of some text ends.
+type frame struct {
+	end  int  // of the record, without its line end
+	next int  // where the text goes on
+	more bool // the record may go on behind the text; end and next mean nothing
+}
+
+// csvFrame finds the first record of data, which is not empty. A quoted field
+// may hold line ends; a record whose quoting is wrong, or that is not over within
+// limit bytes, ends at its first line end, so that one stray quote costs one line.
+// final: nothing follows data. What is found does not depend on how much of the
+// text behind the record data holds, so blocks may be cut anywhere.
+func csvFrame(data []byte, limit int, final bool) frame {
+	line := bytes.IndexByte(data, '\n')
+	if line < 0 {
+		if !final {
+			return frame{more: true}
+		}
+		return frame{end: withoutCR(data), next: len(data)}
+	}
+	plainLine := frame{end: withoutCR(data[:line]), next: line + 1}
+	quote := bytes.IndexByte(data[:line], '"')
+	if quote < 0 {
+		return plainLine
+	}
+	// The field that the first quote is in starts behind the last comma before it.
+	at := bytes.LastIndexByte(data[:quote], ',') + 1
+	for {
+		if data[at] == '"' {
+			closed, more := closingQuote(data, at+1, limit, final)
+			switch {
+			case more:
+				return frame{more: true}
+			case closed < 0:
+				return plainLine
+			}
+			at = closed + 1
+			if at == len(data) {
+				return frame{end: at, next: at, more: !final}
+			}
+			if data[at] == '\r' && at+1 == len(data) {
+				return frame{end: at, next: at + 1, more: !final}
+			}
+			if data[at] == '\r' && data[at+1] == '\n' {
+				return frame{end: at, next: at + 2}
+			}
+			if data[at] == '\n' {
+				return frame{end: at, next: at + 1}
+			}
+			if data[at] != ',' {
+				return plainLine
+			}
+		} else {
+			n := bytes.IndexAny(data[at:], ",\n\"")
+			switch {
+			case n < 0 && len(data) > limit || n >= 0 && at+n > limit:
+				return plainLine
+			case n < 0 && !final:
+				return frame{more: true}
+			case n < 0:
+				return frame{end: withoutCR(data), next: len(data)}
+			case data[at+n] == '"':
+				return plainLine
+			case data[at+n] == '\n':
+				return frame{end: withoutCR(data[:at+n]), next: at + n + 1}
+			}
+			at += n
+		}
+		at++ // behind the comma
+		if at == len(data) {
+			return frame{end: at, next: at, more: !final}
+		}
+	}
+}
+
+// closingQuote finds the quote that ends a quoted field whose text starts at
+// from; -1: there is none within limit bytes of data, so none counts.
+func closingQuote(data []byte, from, limit int, final bool) (at int, more bool) {
+	for at = from; at < len(data) && at <= limit; at++ {
+		n := bytes.IndexByte(data[at:], '"')
+		if n < 0 {
+			break
+		}
+		at += n
+		if at > limit {
+			return -1, false
+		}
+		if at+1 == len(data) && !final {
+			return 0, true // a doubled quote, perhaps
+		}
+		if at+1 == len(data) || data[at+1] != '"' {
+			return at, false
+		}
+		at++
+	}
+	return -1, !final && len(data) <= limit
+}
+
+// withoutCR is the length of a line without a carriage return at its end.
+func withoutCR(line []byte) int {
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		return n - 1
+	}
+	return len(line)
+}
+
+// csvCodec decodes csv records.
+type csvCodec struct {
+	decoder
+	wanted  []int // of each column, the value that it is; -1: none
+	values  []value
+	scratch []byte // fields whose quotes are undoubled
+}
+
+func newCSVCodec(s *Schema, columns []string, maxRecord int) (*csvCodec, error) {
+	c := &csvCodec{decoder: newDecoder(s, maxRecord), wanted: make([]int, len(columns))}
+	for i := range c.wanted {
+		c.wanted[i] = -1
+	}
+	names := s.Columns()
+	c.values = make([]value, len(names))
+	for i, name := range names {
+		found := false
+		for j, have := range columns {
+			if have != name {
+				continue
+			}
+			if found {
+				return nil, fmt.Errorf("column %q is there twice", name)
+			}
+			c.wanted[j], found = i, true
+		}
+		if !found {
+			return nil, &MissingColumnError{Path: "the input", Column: name, Near: near(name, columns), Have: columns}
+		}
+	}
+	return c, nil
+}
+
+// csvHeader gives the names of a header record.
+func csvHeader(record []byte) ([]string, error) {
+	c := &csvCodec{}
+	var names []string
+	if bytes.IndexByte(record, '"') < 0 {
+		for _, name := range strings.Split(string(record), ",") {
+			names = append(names, strings.TrimSpace(name))
+		}
+		return names, nil
+	}
+	for at := 0; at <= len(record); {
+		text, next, ok := c.field(record, at)
+		if !ok {
+			return nil, fmt.Errorf("the header's quoting is wrong")
+		}
+		names = append(names, strings.TrimSpace(string(text)))
+		at = next
+	}
+	return names, nil
+}
+
+// Append implements Codec.
+func (c *csvCodec) Append(b *stream.Batch, record []byte) {
+	count, ok := 0, len(record) <= c.max
+	if ok {
+		count, ok = c.split(record)
+	}
+	switch {
+	case !ok || count > len(c.wanted):
+		c.reject(b, stream.BadSyntax)
+	case count < len(c.wanted):
+		c.reject(b, stream.MissingField)
+	default:
+		c.row(b, c.values)
+	}
+}
+
+// split finds the record's values and counts its columns.
+func (c *csvCodec) split(record []byte) (int, bool) {
+	if bytes.IndexByte(record, '"') >= 0 {
+		return c.splitQuoted(record)
+	}
+	column := 0
+	for {
+		n := bytes.IndexByte(record, ',')
+		field := record
+		if n >= 0 {
+			field = record[:n]
+		}
+		if column < len(c.wanted) {
+			if to := c.wanted[column]; to >= 0 {
+				c.values[to] = value{text: field, form: plain}
+			}
+		}
+		column++
+		if n < 0 {
+			return column, true
+		}
+		record = record[n+1:]
+	}
+}
+
+// splitQuoted is split for a record with a quote in it.
+func (c *csvCodec) splitQuoted(record []byte) (int, bool) {
+	c.scratch = c.scratch[:0]
+	column := 0
+	for at := 0; at <= len(record); column++ {
+		text, next, ok := c.field(record, at)
+		if !ok {
+			return column, false
+		}
+		if column < len(c.wanted) {
+			if to := c.wanted[column]; to >= 0 {
+				c.values[to] = value{text: text, form: plain}
+			}
+		}
+		at = next
+	}
+	return column, true
+}
+
+// field reads the field that starts at at; next is where the one behind it
+// starts, beyond the record's end where there is none.
+func (c *csvCodec) field(record []byte, at int) (text []byte, next int, ok bool) {
+	if at == len(record) || record[at] != '"' {
+		end := bytes.IndexByte(record[at:], ',')
+		if end < 0 {
+			end = len(record)
+		} else {
+			end += at
+		}
+		text = record[at:end]
+		return text, end + 1, bytes.IndexByte(text, '"') < 0
+	}
+	closed, _ := closingQuote(record, at+1, len(record), true)
+	if closed < 0 || closed+1 < len(record) && record[closed+1] != ',' {
+		return nil, 0, false
+	}
+	text = record[at+1 : closed]
+	if bytes.IndexByte(text, '"') < 0 {
+		return text, closed + 2, true
+	}
+	start := len(c.scratch)
+	for i := 0; i < len(text); i++ {
+		c.scratch = append(c.scratch, text[i])
+		if text[i] == '"' {
+			i++ // the second of a pair
+		}
+	}
+	return c.scratch[start:], closed + 2, true
+}
+
+// appendCSV adds a field to a csv line, in quotes where it needs them.
+func appendCSV(line, field []byte) []byte {
+	if !bytes.ContainsAny(field, ",\"\r\n") {
+		return append(line, field...)
+	}
+	line = append(line, '"')
+	for _, ch := range field {
+		if ch == '"' {
+			line = append(line, '"')
+		}
+		line = append(line, ch)
+	}
+	return append(line, '"')
+}
