@@ -69,7 +69,7 @@ func NewTerritories(resolution int, regions []Region, widestRing int) (*Territor
 		}
 	}
 	if err := t.disjoint(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrRegion, err)
+		return nil, fmt.Errorf("%w %w", ErrRegion, err)
 	}
 	slices.Sort(t.regions)
 	t.scope = newHaloScope(t)
