@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// job is one backfill that is measured.
+type job struct {
+	name       string
+	definition string
+	arguments  []string
+}
+
+// measured is what one whole process took.
+type measured struct {
+	wall, cpu time.Duration
+	memory    int64 // peak, bytes
+}
+
+// backfill measures whole backfills, start of the process included, in turn with
+// `gzip -dc FILE | wc -l`.
+func backfill(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
+	data := flags.String("data", "", "gzip file of taxi events")
+	binary := flags.String("binary", "bin/hextide", "the program to measure")
+	runs := flags.Int("runs", 3, "counted runs of each, after one that is not")
+	from := flags.String("from", "2008-05-21T00:00:00Z", "J3: from")
+	to := flags.String("to", "2008-05-21T06:00:00Z", "J3: to")
+	if err := flags.Parse(arguments); err != nil {
+		return err
+	}
+	window := []string{"--from", *from, "--to", *to}
+	jobs := []job{
+		{"J1, snapshot written", "examples/checks/j1.yaml", nil},
+		{"J3, content_hash, nothing written", "examples/checks/j3.yaml", append(window, "--no-files")},
+		{"J3, snapshot written", "examples/checks/j3.yaml", window},
+	}
+	fmt.Printf("%-36s %8s %8s %9s %12s %12s %8s %9s\n", "job", "wall s", "cpu s", "x reading", "events/s", "rows/s", "peak MB", "bytes/row")
+	for _, j := range jobs {
+		if err := measure(ctx, *binary, *data, *runs, j); err != nil {
+			return fmt.Errorf("%s: %w", j.name, err)
+		}
+	}
+	return nil
+}
+
+// measure runs reading and job in turn and prints the medians.
+func measure(ctx context.Context, binary, data string, runs int, j job) error {
+	var reading, working []measured
+	var m manifest
+	for i := range runs + 1 {
+		base, err := timed(exec.CommandContext(ctx, "sh", "-c", `gzip -dc "$0" | wc -l`, data))
+		if err != nil {
+			return err
+		}
+		out, err := os.MkdirTemp("", "hextide-bench-")
+		if err != nil {
+			return err
+		}
+		arguments := append([]string{"backfill", j.definition, "--input", data, "--out", filepath.Join(out, "s"), "--progress=false"}, j.arguments...)
+		took, err := timed(exec.CommandContext(ctx, binary, arguments...))
+		if err == nil {
+			err = m.read(filepath.Join(out, "s"))
+		}
+		if err = firstOf(err, os.RemoveAll(out)); err != nil {
+			return err
+		}
+		if i > 0 { // the first warms the caches
+			reading, working = append(reading, base), append(working, took)
+		}
+	}
+	read, work := median(reading), median(working)
+	seconds := work.wall.Seconds()
+	fmt.Printf("%-36s %8.2f %8.2f %9.2f %12.0f %12.0f %8.0f %9.1f\n", j.name, seconds, work.cpu.Seconds(),
+		seconds/read.wall.Seconds(), float64(m.Counts.Read)/seconds, float64(m.Counts.Rows)/seconds, float64(work.memory)/1e6, m.bytesPerRow())
+	return nil
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// timed runs a command to its end.
+func timed(c *exec.Cmd) (measured, error) {
+	var output bytes.Buffer
+	c.Stdout, c.Stderr = &output, &output
+	start := time.Now()
+	err := c.Run()
+	wall := time.Since(start)
+	if err != nil {
+		return measured{}, fmt.Errorf("%s: %w\n%s", strings.Join(c.Args, " "), err, output.String())
+	}
+	usage := c.ProcessState.SysUsage().(*syscall.Rusage)
+	return measured{wall: wall, cpu: c.ProcessState.UserTime() + c.ProcessState.SystemTime(), memory: usage.Maxrss * 1024}, nil
+}
+
+// median takes the run whose wall time is the middle one.
+func median(runs []measured) measured {
+	sorted := slices.Clone(runs)
+	slices.SortFunc(sorted, func(a, b measured) int { return int(a.wall - b.wall) })
+	return sorted[len(sorted)/2]
+}
+
+// manifest is what is read of a snapshot's manifest.
+type manifest struct {
+	Counts struct {
+		Read int64 `json:"read"`
+		Rows int64 `json:"rows"`
+	} `json:"counts"`
+	Files []struct {
+		Bytes int64 `json:"bytes"`
+	} `json:"files"`
+}
+
+func (m *manifest) read(dir string) error {
+	content, err := os.ReadFile(filepath.Join(dir, "_MANIFEST.json"))
+	if err != nil {
+		return err
+	}
+	*m = manifest{}
+	return json.Unmarshal(content, m)
+}
+
+func (m *manifest) bytesPerRow() float64 {
+	total := int64(0)
+	for _, f := range m.Files {
+		total += f.Bytes
+	}
+	if m.Counts.Rows == 0 {
+		return 0
+	}
+	return float64(total) / float64(m.Counts.Rows)
+}

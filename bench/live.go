@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	pb "github.com/hextide/hextide/proto/hextide/v1"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+// setting is what the live benchmark was asked for.
+type setting struct {
+	data, binary, definition, brokers string
+	rate                              int // events/s
+	seconds                           int
+}
+
+// live starts a pipeline over four partitions of a real broker, keeps events
+// flowing at a steady rate, and measures from this process, the second one:
+// lookups in turn with an empty handler in a third process that returns as many
+// bytes; and how long after being produced an event can be read.
+func live(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
+	var s setting
+	flags.StringVar(&s.data, "data", "", "gzip file of taxi events, for their places")
+	flags.StringVar(&s.binary, "binary", "bin/hextide", "the program to measure")
+	flags.StringVar(&s.definition, "definition", "examples/checks/j3-live.yaml", "the pipeline")
+	flags.StringVar(&s.brokers, "brokers", "", "a running Kafka broker")
+	flags.IntVar(&s.rate, "rate", 50_000, "events a second")
+	flags.IntVar(&s.seconds, "seconds", 60, "how long to measure")
+	if err := flags.Parse(arguments); err != nil {
+		return err
+	}
+	if s.brokers == "" {
+		return errors.New("--brokers: the address of a broker (scripts/kafka.sh start prints it)")
+	}
+	topic := fmt.Sprintf("bench-%d", time.Now().UnixNano())
+	if err := makeTopic(ctx, s.brokers, topic, 4); err != nil {
+		return fmt.Errorf("making the topic %s: %w", topic, err)
+	}
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	state, err := os.MkdirTemp("", "hextide-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(state)
+	pipeline := exec.CommandContext(ctx, s.binary, "run", s.definition, "--brokers", s.brokers, "--topic", topic,
+		"--grpc", address, "--http", "", "--state", state, "--log-level", "warn")
+	server, done, err := startAll(ctx, pipeline, address)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return s.measure(ctx, topic, server)
+}
+
+// servers are the connections to the pipeline and to the empty handler.
+type servers struct {
+	client pb.HextideClient
+	empty  *emptyClient
+}
+
+// startAll starts the pipeline and the empty handler and waits for both.
+func startAll(ctx context.Context, pipeline *exec.Cmd, address string) (*servers, func(), error) {
+	pipeline.Stdout, pipeline.Stderr = os.Stderr, os.Stderr
+	pipeline.Cancel = func() error { return pipeline.Process.Signal(os.Interrupt) }
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, err
+	}
+	emptyAddress, err := freeAddress()
+	if err != nil {
+		return nil, nil, err
+	}
+	handler := exec.CommandContext(ctx, self, "empty", "--address", emptyAddress)
+	handler.Stderr = os.Stderr
+	for _, c := range []*exec.Cmd{pipeline, handler} {
+		if err := c.Start(); err != nil {
+			return nil, nil, fmt.Errorf("starting %s: %w", c.Args[0], err)
+		}
+	}
+	done := func() {
+		for _, c := range []*exec.Cmd{pipeline, handler} {
+			_ = c.Process.Signal(os.Interrupt) // it may have ended already
+			_ = c.Wait()                       // how it ended does not matter any more
+		}
+	}
+	conns := make([]*grpc.ClientConn, 2)
+	for i, a := range []string{address, emptyAddress} {
+		if conns[i], err = grpc.NewClient(a, grpc.WithTransportCredentials(insecure.NewCredentials())); err != nil {
+			done()
+			return nil, nil, err
+		}
+	}
+	s := &servers{client: pb.NewHextideClient(conns[0]), empty: &emptyClient{conns[1]}}
+	waiting, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if _, err := s.client.Describe(waiting, &pb.DescribeRequest{}, grpc.WaitForReady(true)); err != nil {
+		done()
+		return nil, nil, fmt.Errorf("waiting for the pipeline: %w", err)
+	}
+	if _, err := s.empty.call(waiting, 1, grpc.WaitForReady(true)); err != nil {
+		done()
+		return nil, nil, fmt.Errorf("waiting for the empty handler: %w", err)
+	}
+	return s, done, nil
+}
+
+// measure lets events flow, waits until rows are there, and measures.
+func (s *setting) measure(ctx context.Context, topic string, server *servers) error {
+	places, err := readPlaces(s.data)
+	if err != nil {
+		return fmt.Errorf("reading places from %s: %w", s.data, err)
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(s.brokers, ",")...), kgo.DefaultProduceTopic(topic),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(2*time.Millisecond), kgo.MaxBufferedRecords(1<<20))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var flow errgroup.Group
+	producer := &producer{client: client, places: places, rate: s.rate}
+	flow.Go(func() error { return producer.run(ctx) })
+	cells, err := waitForRows(ctx, server.client)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("rows are there; measuring for %d s at %d events/s over 4 partitions\n", s.seconds, s.rate)
+	result := &figures{}
+	limit, cancel := context.WithTimeout(ctx, time.Duration(s.seconds)*time.Second)
+	defer cancel()
+	var measuring errgroup.Group
+	measuring.Go(func() error { return result.lookups(limit, server, cells) })
+	measuring.Go(func() error { return result.freshness(limit, server.client, producer) })
+	err = measuring.Wait()
+	stop()
+	if err = firstOf(err, flow.Wait()); err != nil {
+		return err
+	}
+	result.print(producer)
+	return nil
+}
+
+// waitForRows waits until closed rows can be read, and returns their cells.
+func waitForRows(ctx context.Context, client pb.HextideClient) ([]uint64, error) {
+	for {
+		latest, err := client.Latest(ctx, &pb.LatestRequest{Columns: []string{"n_k0_w1m"}}, grpc.MaxCallRecvMsgSize(256<<20))
+		if err != nil {
+			return nil, err
+		}
+		if len(latest.Entities) > 1000 {
+			cells := make([]uint64, len(latest.Entities))
+			for i, e := range latest.Entities {
+				cells[i] = e.Cell
+			}
+			return cells, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+func makeTopic(ctx context.Context, brokers, topic string, partitions int32) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(brokers, ",")...))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	response, err := kadm.NewClient(client).CreateTopic(ctx, partitions, 1, nil, topic)
+	return firstOf(err, response.Err)
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), l.Close()
+}

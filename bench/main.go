@@ -1,0 +1,37 @@
+// Command bench measures hextide as a whole, each figure beside something
+// measured in the same run, since machines are noisy:
+//
+//	go run ./bench backfill --data FILE   J1 and J3 against reading the file
+//	go run ./bench live     --data FILE   lookups and freshness under load,
+//	                                      against an empty gRPC handler
+//
+// Both want bin/hextide; live wants a real Kafka broker (scripts/kafka.sh).
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, arguments []string) error {
+	commands := map[string]func(context.Context, *flag.FlagSet, []string) error{
+		"backfill": backfill, "live": live, "empty": empty,
+	}
+	if len(arguments) == 0 || commands[arguments[0]] == nil {
+		return fmt.Errorf("usage: bench backfill|live --data FILE")
+	}
+	return commands[arguments[0]](ctx, flag.NewFlagSet(arguments[0], flag.ExitOnError), arguments[1:])
+}
