@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/stream"
 )
 
@@ -209,6 +210,7 @@ type parser struct {
 	limit int
 	piece int
 	pool  *pool
+	line  *canonical // not nil: Raw is each record as a canonical csv line
 }
 
 // parse decodes a block.
@@ -216,30 +218,56 @@ func (p *parser) parse(b *block) {
 	data := b.data
 	for at := 0; at < len(data); {
 		piece := p.pool.batch()
-		raw, ok := piece.Raw.(*blockRaw)
-		if !ok {
-			raw = &blockRaw{}
-			piece.Raw = raw
-		}
-		raw.block, raw.spans = b, raw.spans[:0]
-		for at < len(data) && len(raw.spans) < p.piece {
+		keep := p.keeper(piece, b)
+		for at < len(data) && len(piece.Times) < p.piece {
 			f := p.frame(data[at:])
 			record := data[at : at+f.end]
 			if !p.blank(record) {
 				p.codec.Append(piece, record)
-				raw.spans = append(raw.spans, span{uint32(at), uint32(at + f.end)})
+				keep.add(record, at)
 			}
 			at += f.next
 		}
-		if len(raw.spans) == 0 {
-			raw.block = nil
+		if len(piece.Times) == 0 {
 			p.pool.putBatch(piece)
 			break
 		}
-		b.refs++
 		b.pieces = append(b.pieces, piece)
 	}
 	b.parsed <- struct{}{}
+}
+
+// keeper is where the raw records of a piece go: into the block that they lie in
+// already, or, as canonical lines, into text of the piece's own.
+type keeper struct {
+	raw  *blockRaw
+	own  *column.Strings
+	line *canonical
+}
+
+// keeper gives an empty piece of a block its Raw.
+func (p *parser) keeper(piece *stream.Batch, b *block) keeper {
+	if p.line != nil {
+		ownRaw(piece)
+		return keeper{own: piece.Raw.(*column.Strings), line: p.line}
+	}
+	raw, ok := piece.Raw.(*blockRaw)
+	if !ok {
+		raw = &blockRaw{}
+		piece.Raw = raw
+	}
+	raw.block, raw.spans = b, raw.spans[:0]
+	b.refs++
+	return keeper{raw: raw}
+}
+
+// add keeps a record, which lies at a place of the block.
+func (k keeper) add(record []byte, at int) {
+	if k.own != nil {
+		k.own.Append(k.line.of(record))
+		return
+	}
+	k.raw.spans = append(k.raw.spans, span{uint32(at), uint32(at + len(record))})
 }
 
 // frame is the first record of data, which ends with a whole one.
@@ -282,17 +310,33 @@ type streamOptions struct {
 	depth   int // blocks in flight
 	parsers int
 	pool    *pool
+	lines   bool // csv: Raw is canonical lines
 }
 
-// startStream opens a file and starts reading it.
-func startStream(path string, read *counter, o streamOptions) (*fileStream, error) {
-	var codecs []Codec
+// newParsers makes a stream's parsers.
+func (o streamOptions) newParsers() ([]*parser, error) {
+	var parsers []*parser
 	for range o.parsers {
 		codec, err := NewCodec(o.schema, o.columns, o.limit)
 		if err != nil {
 			return nil, err
 		}
-		codecs = append(codecs, codec)
+		p := &parser{codec: codec, csv: o.schema.Format == CSV, limit: o.limit, piece: o.piece, pool: o.pool}
+		if o.lines {
+			if p.line, err = newCanonical(o.schema, o.columns, o.limit); err != nil {
+				return nil, err
+			}
+		}
+		parsers = append(parsers, p)
+	}
+	return parsers, nil
+}
+
+// startStream opens a file and starts reading it.
+func startStream(path string, read *counter, o streamOptions) (*fileStream, error) {
+	parsers, err := o.newParsers()
+	if err != nil {
+		return nil, err
 	}
 	t, err := openText(path, read)
 	if err != nil {
@@ -306,9 +350,8 @@ func startStream(path string, read *counter, o streamOptions) (*fileStream, erro
 		c := &cutter{text: t, path: path, format: o.schema.Format, limit: o.limit, size: o.size}
 		s.cut(c, o.pool, jobs)
 	})
-	for _, codec := range codecs {
+	for _, p := range parsers {
 		s.done.Go(func() {
-			p := &parser{codec: codec, csv: o.schema.Format == CSV, limit: o.limit, piece: o.piece, pool: o.pool}
 			for b := range jobs {
 				p.parse(b)
 			}

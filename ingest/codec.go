@@ -54,7 +54,7 @@ type form uint8
 
 const (
 	absent    form = iota // not there, or null
-	plain                 // csv text, a json number or boolean, or a json string unescaped
+	scalar                // csv text, a json number or boolean, or a json string unescaped
 	composite             // a json object or array
 )
 
@@ -173,7 +173,7 @@ func (d *decoder) time(v value) (int64, stream.Reason) {
 		}
 		return at, stream.Accepted
 	}
-	at, err := exact.ParseDecimal(text, d.scale)
+	at, err := parseDecimal(text, d.scale)
 	if err != nil {
 		return 0, stream.BadValue
 	}
@@ -201,7 +201,7 @@ func parseDegrees(v value) (float64, stream.Reason) {
 	if reason != stream.Accepted {
 		return 0, reason
 	}
-	degrees, err := exact.ParseFloat(text)
+	degrees, err := parseFloat(text)
 	switch {
 	case err == nil:
 		return degrees, stream.Accepted
@@ -282,7 +282,7 @@ func appendField(to *column.Vector, v value) stream.Reason {
 		return reason
 	}
 	if to.Kind == column.Float {
-		f, err := exact.ParseFloat(text)
+		f, err := parseFloat(text)
 		if err != nil {
 			return stream.BadValue
 		}
@@ -295,7 +295,7 @@ func appendField(to *column.Vector, v value) stream.Reason {
 	case column.Bool:
 		n, err = parseBool(text)
 	case column.Decimal:
-		n, err = exact.ParseDecimal(text, to.Scale)
+		n, err = parseDecimal(text, to.Scale)
 	default:
 		n, err = exact.ParseInt(text)
 	}

@@ -198,7 +198,7 @@ func (c *csvCodec) split(record []byte) (int, bool) {
 		}
 		if column < len(c.wanted) {
 			if to := c.wanted[column]; to >= 0 {
-				c.values[to] = value{text: field, form: plain}
+				c.values[to] = value{text: field, form: scalar}
 			}
 		}
 		column++
@@ -220,7 +220,7 @@ func (c *csvCodec) splitQuoted(record []byte) (int, bool) {
 		}
 		if column < len(c.wanted) {
 			if to := c.wanted[column]; to >= 0 {
-				c.values[to] = value{text: text, form: plain}
+				c.values[to] = value{text: text, form: scalar}
 			}
 		}
 		at = next
@@ -272,4 +272,58 @@ func appendCSV(line, field []byte) []byte {
 		line = append(line, ch)
 	}
 	return append(line, '"')
+}
+
+// canonical rewrites csv records of one file so that their columns are those of
+// Schema.Columns.
+type canonical struct {
+	from, to *csvCodec
+	line     []byte
+}
+
+func newCanonical(s *Schema, columns []string, maxRecord int) (*canonical, error) {
+	if columns == nil {
+		columns = s.Columns()
+	}
+	from, err := newCSVCodec(s, columns, maxRecord)
+	if err != nil {
+		return nil, err
+	}
+	to, err := newCSVCodec(s, s.Columns(), maxRecord)
+	if err != nil {
+		return nil, err
+	}
+	return &canonical{from: from, to: to}, nil
+}
+
+// of is the canonical line of a record; valid until the next call. A record that
+// does not parse stays as it is, with commas behind it where it would parse as a
+// canonical one: what is a dead letter in the file is one behind it.
+func (c *canonical) of(record []byte) []byte {
+	for i := range c.from.values {
+		c.from.values[i] = value{}
+	}
+	c.line = c.line[:0]
+	count, ok := 0, len(record) <= c.from.max
+	if ok {
+		count, ok = c.from.split(record)
+	}
+	if ok && count <= len(c.from.wanted) {
+		for i, v := range c.from.values {
+			if i > 0 {
+				c.line = append(c.line, ',')
+			}
+			if count == len(c.from.wanted) {
+				c.line = appendCSV(c.line, v.text)
+			}
+		}
+		return c.line
+	}
+	c.line = append(c.line, record...)
+	if count, ok := c.to.split(record); ok && count <= len(c.to.wanted) {
+		for range len(c.to.wanted) {
+			c.line = append(c.line, ',')
+		}
+	}
+	return c.line
 }

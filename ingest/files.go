@@ -46,6 +46,8 @@ type Files struct {
 	files   []inputFile
 	size    int64
 
+	lines bool // csv records are given as canonical lines, for Simulate
+
 	hashing sync.Mutex // guards inputFile.hash
 }
 
@@ -297,7 +299,7 @@ func (s *Files) Open(ctx context.Context, partition int32, position int64) (stre
 	r := &filesReader{source: s, inputs: make([]mergeInput, len(s.files)), skip: position}
 	r.stream = streamOptions{
 		schema: &s.schema, limit: s.options.MaxRecord, size: size, piece: max(s.options.Batch, 1024),
-		depth: depth, parsers: parsers, pool: newPool(&s.schema, 2*depth+parsers+2),
+		depth: depth, parsers: parsers, lines: s.lines, pool: newPool(&s.schema, 2*depth+parsers+2),
 	}
 	for i := range s.files {
 		r.inputs[i].key = s.files[i].first

@@ -104,10 +104,10 @@ func (c *jsonCodec) value(text []byte) value {
 			if ch == '\\' {
 				start := len(c.scratch)
 				c.scratch = unescape(c.scratch, inside)
-				return value{text: c.scratch[start:], form: plain}
+				return value{text: c.scratch[start:], form: scalar}
 			}
 		}
-		return value{text: inside, form: plain}
+		return value{text: inside, form: scalar}
 	}
-	return value{text: text, form: plain}
+	return value{text: text, form: scalar}
 }
