@@ -148,3 +148,9 @@ type Counts struct {
 	Rows       int64 `json:"rows"`      // final rows
 	Overflows  int64 `json:"overflows"` // values null because they do not fit their column
 }
+
+// Resumer is a Source that can go on with the bounds that an earlier run found:
+// it is told, before Partitions, what Describe returned then.
+type Resumer interface {
+	Resume(ctx context.Context, description []byte) error
+}

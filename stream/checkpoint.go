@@ -1,0 +1,197 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// checkpoints decides when a checkpoint is taken and takes it, one at a time, on
+// one goroutine.
+type checkpoints struct {
+	run      *Runner
+	epoch    int64 // of the last one tried
+	number   int64 // barriers so far
+	requests chan chan error
+	failures int       // in a row
+	ended    time.Time // when the last one ended
+	status   atomic.Pointer[CheckpointStats]
+}
+
+// writers is how many generations are written at once.
+const writers = 4
+
+// ErrNoGenerations is returned by Runner.Checkpoint of a run that keeps none.
+var ErrNoGenerations = errors.New("this run keeps no generations")
+
+// loop is the goroutine of the checkpoints. It ends after the last barrier.
+func (c *checkpoints) loop(ctx context.Context, stop <-chan struct{}) error {
+	timer := time.NewTimer(c.run.cfg.Timing.Interval)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-stop:
+			return c.finish(ctx, barrierStop)
+		case <-c.run.exchange.ended:
+			return c.finish(ctx, barrierEnd)
+		case reply := <-c.requests:
+			reply <- c.take(ctx, barrierBetween)
+		case <-timer.C:
+			if c.run.cfg.Generations != nil {
+				_ = c.take(ctx, barrierBetween) // logged and counted; the next may succeed
+			}
+		}
+		timer.Reset(c.pause())
+	}
+}
+
+// pause is how long to wait for the next checkpoint.
+func (c *checkpoints) pause() time.Duration {
+	t := c.run.cfg.Timing
+	last := c.status.Load()
+	return max(t.MinPause, t.Interval-last.Duration)
+}
+
+// finish takes the last checkpoint, after which the machines end.
+func (c *checkpoints) finish(ctx context.Context, kind barrierKind) error {
+	c.run.cfg.Crash(CrashBeforeLastBarrier)
+	c.run.setPhase(PhaseEnding)
+	if err := c.take(ctx, kind); err != nil {
+		return fmt.Errorf("the last checkpoint failed; a restart goes on from the one before: %w", err)
+	}
+	c.run.complete.Store(kind == barrierEnd)
+	return nil
+}
+
+// take takes one checkpoint.
+func (c *checkpoints) take(ctx context.Context, kind barrierKind) error {
+	c.epoch++
+	b := newBarrier(c.epoch, c.number+1, kind, len(c.run.partitions), c.run.cfg.Shape.Shards, len(c.run.sinks))
+	if !b.last() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, c.run.cfg.Timing.Timeout, errTimeout)
+		defer cancel()
+	}
+	p, s, err := c.collect(ctx, b)
+	if err == nil {
+		err = c.commit(ctx, p)
+	}
+	c.note(b, p, s, err)
+	return err
+}
+
+var errTimeout = errors.New("the checkpoint took too long")
+
+// collect sends the barrier and gathers what the machines and sinks leave.
+func (c *checkpoints) collect(ctx context.Context, b *barrier) (*Pointer, *CheckpointStats, error) {
+	r := c.run
+	s := &CheckpointStats{Epoch: b.epoch}
+	r.cfg.Crash(CrashBeforeBarrier)
+	if b.kind != barrierEnd {
+		r.exchange.hurry.Store(b.number)
+	}
+	for _, p := range r.partitions {
+		select {
+		case <-p.barriers: // one that was recalled
+		default:
+		}
+		p.barriers <- b
+	}
+	select {
+	case <-b.released:
+	case <-ctx.Done():
+		if b.recall() {
+			r.exchange.hurry.Store(c.number)
+			return nil, s, fmt.Errorf("waiting for the partitions: %w", context.Cause(ctx))
+		}
+		<-b.released // it is with the last partition
+	}
+	c.number = b.number
+	p := r.pointer(b)
+	w := newGenerationWriter(ctx, r, b.epoch)
+	err := c.gather(ctx, b, p, s, w)
+	err = errors.Join(err, w.wait(p, s))
+	return p, s, err
+}
+
+// gather takes the marks, in whatever order they come, and lets what they hold
+// be written.
+func (c *checkpoints) gather(ctx context.Context, b *barrier, p *Pointer, s *CheckpointStats, w *generationWriter) error {
+	for _, m := range b.partitionMarks() {
+		p.Partitions = append(p.Partitions, m.state)
+		p.Counts.add(m.counts)
+		s.StartDelay = max(s.StartDelay, m.delay)
+		s.Saving = max(s.Saving, m.saving)
+		w.write(fmt.Sprintf("partition/%d", m.state.ID), m.entries)
+	}
+	p.Counts.Overflows += c.run.overflows
+	var errs error
+	for range c.run.cfg.Shape.Shards {
+		select {
+		case m := <-b.shards:
+			p.Counts.Rows += m.rows
+			p.Counts.Overflows += m.overflows
+			s.Saving = max(s.Saving, m.saving)
+			w.write(fmt.Sprintf("shard/%d", m.shard), m.entries)
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the shards: %w", context.Cause(ctx))
+		}
+	}
+	for range c.run.sinks {
+		select {
+		case m := <-b.sinks:
+			p.Sinks[m.name] = m.state
+			s.Sinks = max(s.Sinks, m.took)
+			if m.err != nil {
+				errs = errors.Join(errs, fmt.Errorf("sink %s: making its part durable: %w", m.name, m.err))
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the sinks: %w", context.Cause(ctx))
+		}
+	}
+	for _, m := range b.partitionMarks() {
+		s.Alignment = max(s.Alignment, m.alignment)
+	}
+	return errs
+}
+
+// commit makes the pointer the newest.
+func (c *checkpoints) commit(ctx context.Context, p *Pointer) error {
+	if c.run.cfg.Generations != nil {
+		c.run.cfg.Crash(CrashBeforeCommit)
+		if err := c.run.cfg.Generations.Commit(ctx, p); err != nil {
+			return fmt.Errorf("committing epoch %d: %w", p.Epoch, err)
+		}
+		c.run.cfg.Crash(CrashAfterCommit)
+	}
+	c.run.last.Store(p)
+	return nil
+}
+
+// note keeps and logs how a checkpoint went.
+func (c *checkpoints) note(b *barrier, p *Pointer, s *CheckpointStats, err error) {
+	old := c.status.Load()
+	s.Completed, s.Failed, s.LastError, s.Committed = old.Completed, old.Failed, old.LastError, old.Committed
+	s.Duration = time.Since(b.requested)
+	level, text := slog.LevelDebug, "checkpoint"
+	if err != nil {
+		c.failures++
+		s.Failed++
+		s.LastError = err.Error()
+		level, text = slog.LevelWarn, "checkpoint failed; the next one is tried at its time"
+	} else {
+		c.failures = 0
+		s.Completed++
+		s.Committed = p.Epoch
+	}
+	s.Ended = time.Now()
+	s.Degraded = c.failures >= c.run.cfg.Timing.Failures
+	c.status.Store(s)
+	c.run.cfg.Logger.Log(context.Background(), level, text, "epoch", s.Epoch, "bytes", s.Size,
+		"duration", s.Duration, "start_delay", s.StartDelay, "alignment", s.Alignment, "error", err)
+}

@@ -1,0 +1,137 @@
+package stream
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+)
+
+// control is a run's side of the control log.
+type control struct {
+	mu          sync.Mutex
+	log         ControlLog // nil: nothing is written
+	incarnation int64
+	entries     int64 // in the log
+}
+
+// numbered is an entry of the control log with its place in it.
+type numbered struct {
+	at    int64 // entries before it
+	entry ControlEntry
+}
+
+// append writes an entry and returns the number of entries up to it.
+func (c *control) append(ctx context.Context, e ControlEntry) (int64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e.Incarnation = c.incarnation
+	if c.log == nil {
+		return c.entries, nil
+	}
+	if err := c.log.Append(ctx, e); err != nil {
+		return 0, fmt.Errorf("noting in the control log that partition %d changes (%s): %w", e.Partition, e.Kind, err)
+	}
+	c.entries++
+	return c.entries, nil
+}
+
+// count is the number of entries in the log.
+func (c *control) count() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.entries
+}
+
+// holding leaves out the entries that are void: those of an incarnation that a
+// newer one's start record comes before. What a process that was fenced still
+// wrote never took effect.
+func holding(entries []ControlEntry) []numbered {
+	var held []numbered
+	newest := int64(0)
+	for i, e := range entries {
+		if e.Incarnation < newest {
+			continue
+		}
+		if e.Kind == ControlStart {
+			newest = e.Incarnation
+			continue
+		}
+		held = append(held, numbered{at: int64(i), entry: e})
+	}
+	return held
+}
+
+// controlQueue holds the entries that a partition has yet to apply again.
+type controlQueue struct {
+	applied int64 // entries of the log that the partition's state contains
+	pending []numbered
+}
+
+// newControlQueue takes a partition's entries beyond those applied.
+func newControlQueue(held []numbered, partition int32, applied int64) controlQueue {
+	q := controlQueue{applied: applied}
+	for _, n := range held {
+		if n.entry.Partition == partition && n.at >= applied {
+			q.pending = append(q.pending, n)
+		}
+	}
+	return q
+}
+
+// due takes the next entry off the queue if the partition has read all records
+// before it.
+func (q *controlQueue) due(position int64) (ControlEntry, bool) {
+	if len(q.pending) == 0 || q.pending[0].entry.Next > position {
+		return ControlEntry{}, false
+	}
+	n := q.pending[0]
+	q.pending, q.applied = q.pending[1:], n.at+1
+	return n.entry, true
+}
+
+// joins tells, right after a leave came due, whether the partition comes back
+// at the same place, and at what watermark.
+func (q *controlQueue) joins(position int64) (ControlEntry, bool) {
+	if len(q.pending) == 0 || q.pending[0].entry.Kind != ControlJoin {
+		return ControlEntry{}, false
+	}
+	return q.due(position)
+}
+
+// next is the position of the next entry.
+func (q *controlQueue) next() (position int64, any bool) {
+	if len(q.pending) == 0 {
+		return 0, false
+	}
+	return q.pending[0].entry.Next, true
+}
+
+// controlTable is the key under which a partition's state holds how much of the
+// control log it contains: version | entries (8 bytes, little-endian).
+const controlTable = "control"
+
+const controlStateVersion = 1
+
+// save appends the queue's part of a partition's state.
+func (q *controlQueue) save(dst []Entry) []Entry {
+	v := binary.LittleEndian.AppendUint64([]byte{controlStateVersion}, uint64(q.applied))
+	return append(dst, Entry{Key: []byte(controlTable), Value: v})
+}
+
+// takeApplied takes the queue's part out of a partition's state.
+func takeApplied(entries []Entry) (applied int64, rest []Entry, err error) {
+	for _, e := range entries {
+		if string(e.Key) != controlTable {
+			rest = append(rest, e)
+			continue
+		}
+		r := stateReader{rest: e.Value}
+		r.version(controlStateVersion)
+		applied = r.int()
+		if err := r.end(); err != nil {
+			return 0, nil, fmt.Errorf("restoring %q: %w", e.Key, err)
+		}
+	}
+	return applied, rest, nil
+}

@@ -1,0 +1,98 @@
+package stream
+
+import (
+	"math/bits"
+
+	"github.com/hextide/hextide/column"
+)
+
+// span holds the winners of one aligned span of event time: an open-addressed
+// table over a dense array of rows.
+//
+// Invariant: each slot holds 0 or the upper half of a key's hash and, in the
+// lower half, the number of the key's row plus 1; at most half of the slots are
+// taken; every key is in the rows once.
+type span struct {
+	start int64 // µs
+	slots []uint64
+	rows  []uint64 // winnerLayout.words each
+	n     int      // of rows
+	text  []byte   // of the rows' strings, and of some that were replaced
+}
+
+const spanSlots = 16 // of a new table
+
+func newSpan(start int64) *span { return &span{start: start, slots: make([]uint64, spanSlots)} }
+
+// reset empties the span for another start and keeps its memory.
+func (s *span) reset(start int64) {
+	clear(s.slots)
+	s.start, s.rows, s.n, s.text = start, s.rows[:0], 0, s.text[:0]
+}
+
+// offer lets event i contend for its key; it reports whether the key was there,
+// which makes one of the two events a duplicate.
+func (s *span) offer(l *winnerLayout, b *Batch, wheres []column.Bitmap, i int, hash uint64) (duplicate bool) {
+	mask := uint64(len(s.slots) - 1)
+	at := hash & mask
+	for ; s.slots[at] != 0; at = (at + 1) & mask {
+		slot := s.slots[at]
+		if slot>>32 != hash>>32 {
+			continue
+		}
+		r := (int(uint32(slot)) - 1) * l.words
+		row := s.rows[r : r+l.words]
+		if !l.sameKey(b.Fields, i, row, s.text) {
+			continue
+		}
+		if l.before(b, i, row, s.text) {
+			s.text = l.store(b, wheres, i, row, s.text)
+		}
+		return true
+	}
+	s.slots[at] = hash>>32<<32 | uint64(s.n+1)
+	s.text = l.store(b, wheres, i, s.grow(l), s.text)
+	if 2*s.n > len(s.slots) {
+		s.rehash(l)
+	}
+	return false
+}
+
+// grow adds a row of zeros.
+func (s *span) grow(l *winnerLayout) []uint64 {
+	end := len(s.rows)
+	for range l.words {
+		s.rows = append(s.rows, 0)
+	}
+	s.n++
+	return s.rows[end:]
+}
+
+// rehash doubles the slots. The upper half of a hash is in its slot; the lower
+// one, which picks slots, is computed again.
+func (s *span) rehash(l *winnerLayout) {
+	s.slots = make([]uint64, 2*len(s.slots))
+	for r := range s.n {
+		s.place(l, r)
+	}
+}
+
+// place enters row r, whose key is not in the slots, into them.
+func (s *span) place(l *winnerLayout, r int) {
+	hash := l.hashRow(s.rows[r*l.words:(r+1)*l.words], s.text)
+	mask := uint64(len(s.slots) - 1)
+	at := hash & mask
+	for s.slots[at] != 0 {
+		at = (at + 1) & mask
+	}
+	s.slots[at] = hash>>32<<32 | uint64(r+1)
+}
+
+// index builds the slots over rows that were restored.
+func (s *span) index(l *winnerLayout) {
+	size := max(spanSlots, 1<<bits.Len(uint(2*s.n)))
+	s.slots = make([]uint64, size)
+	for r := range s.n {
+		s.place(l, r)
+	}
+}

@@ -1,0 +1,332 @@
+package stream
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hextide/hextide/geo"
+)
+
+// Runner feeds the machines of one run:
+//
+//	reader ─► partition (Task) ─► worker (Shards) ─► sink
+//	                         ▲             ▲            ▲
+//	                         └─ barriers ──┴────────────┘
+//
+// one goroutine a reader, a partition, a worker and a sink, all joined by
+// bounded channels, and one for the checkpoints. Run owns and awaits them all.
+type Runner struct {
+	cfg         Config
+	incarnation int64
+	source      any   // its description
+	overflows   int64 // of the runs before
+	exchange    *exchange
+	partitions  []*partition
+	workers     []*worker
+	sinks       []*drain
+	checkpoints *checkpoints
+	control     *control
+	partials    PartialsPool
+	rows        RowPool
+	last        atomic.Pointer[Pointer] // of the last epoch that was committed, or taken where none is kept
+	complete    atomic.Bool             // bounded input was read to its end
+	life        life
+}
+
+// life is how far a run has come.
+type life struct {
+	phase   atomic.Int32
+	started time.Time
+	ready   chan struct{} // closed when the machines are there
+	over    chan struct{} // closed when Run returns
+	stop    chan struct{} // closed to end with a checkpoint
+	stopped atomic.Bool
+	abort   context.CancelCauseFunc
+	ctx     context.Context // done when the run was aborted
+}
+
+// Summary is what a run has come to.
+type Summary struct {
+	Complete    bool             // bounded input was read to its end
+	Incarnation int64            // of this run; 0 where no generations are kept
+	Epoch       int64            // of the last checkpoint
+	Counts      Counts           // of all runs together
+	Dead        map[string]int64 // by reason
+	Provisional int64            // µs
+	Final       int64            // µs
+	Partitions  []PartitionState
+	Source      any            // its description
+	Control     []ControlEntry // the control log, this run's and those before
+	Took        time.Duration  // of this run
+}
+
+// ErrEnded is returned to those who ask a run that is over.
+var ErrEnded = errors.New("the run has ended")
+
+// ErrAborted is the cause of the end of a run by Abort.
+var ErrAborted = errors.New("the run was aborted")
+
+// NewRunner makes a runner. Nothing is opened before Run.
+func NewRunner(cfg Config) (*Runner, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	r := &Runner{cfg: cfg.withDefaults()}
+	r.life.ready, r.life.over, r.life.stop = make(chan struct{}), make(chan struct{}), make(chan struct{})
+	r.life.ctx, r.life.abort = context.WithCancelCause(context.Background())
+	r.checkpoints = &checkpoints{run: r, requests: make(chan chan error)}
+	r.checkpoints.status.Store(&CheckpointStats{})
+	return r, nil
+}
+
+// Run reads the source until it ends, something fails, or ctx is done: then the
+// run stops with a checkpoint and returns no error. It is called once. The
+// source, generations and control log stay the caller's to close; the sinks are
+// closed.
+func (r *Runner) Run(ctx context.Context) (*Summary, error) {
+	defer close(r.life.over)
+	defer r.life.abort(nil)
+	r.life.started = time.Now()
+	err := r.start(ctx)
+	if err == nil {
+		err = r.work(ctx)
+	}
+	r.setPhase(PhaseEnded)
+	err = errors.Join(err, r.closeAll())
+	if err != nil {
+		return nil, err
+	}
+	return r.summary(ctx)
+}
+
+// work runs the machines to their end.
+func (r *Runner) work(ctx context.Context) error {
+	work := r.life.ctx
+	readers, stopReaders := context.WithCancel(work)
+	defer stopReaders()
+	crew := &crew{fail: r.life.abort}
+	for _, d := range r.sinks {
+		crew.start(func() error { return d.run(work) })
+	}
+	for _, w := range r.workers {
+		crew.start(func() error { return w.loop(work) })
+	}
+	var reads sync.WaitGroup
+	for _, p := range r.partitions {
+		reads.Go(func() { p.input.run(readers) })
+		crew.start(func() error { return p.loop(work) })
+	}
+	crew.start(func() error { return r.checkpoints.loop(work, r.life.stop) })
+	over := make(chan struct{})
+	reads.Go(func() { r.watch(ctx, over) })
+	close(r.life.ready)
+	r.setPhase(PhaseRunning)
+	crew.wait.Wait()
+	close(over)
+	stopReaders()
+	reads.Wait()
+	if work.Err() != nil {
+		return context.Cause(work)
+	}
+	return nil
+}
+
+// watch ends the run with a checkpoint when ctx is done, and reports progress.
+func (r *Runner) watch(ctx context.Context, over <-chan struct{}) {
+	const period = 250 * time.Millisecond
+	var tick <-chan time.Time
+	if r.cfg.Progress != nil {
+		t := time.NewTicker(period)
+		defer t.Stop()
+		defer func() { r.cfg.Progress(r.Stats()) }()
+		tick = t.C
+	}
+	done := ctx.Done()
+	for {
+		select {
+		case <-done:
+			done = nil
+			r.Stop()
+		case <-tick:
+			r.cfg.Progress(r.Stats())
+		case <-over:
+			return
+		}
+	}
+}
+
+// Stop lets the run end with a checkpoint. It may be called from any goroutine.
+func (r *Runner) Stop() {
+	if r.life.stopped.CompareAndSwap(false, true) {
+		close(r.life.stop)
+	}
+}
+
+// Abort ends the run at once, without a checkpoint: a restart goes on from the
+// last one. It may be called from any goroutine.
+func (r *Runner) Abort() { r.life.abort(ErrAborted) }
+
+// closeAll closes readers and sinks.
+func (r *Runner) closeAll() error {
+	var errs error
+	for _, p := range r.partitions {
+		if p.input.reader == nil {
+			continue
+		}
+		if err := p.input.reader.Close(); err != nil {
+			errs = errors.Join(errs, fmt.Errorf("closing the reader of partition %d: %w", p.id, err))
+		}
+	}
+	for _, s := range r.cfg.Sinks {
+		if err := s.Close(); err != nil {
+			errs = errors.Join(errs, fmt.Errorf("closing sink %s: %w", s.Name(), err))
+		}
+	}
+	return errs
+}
+
+// Checkpoint takes a checkpoint now and returns when it is committed. It may be
+// called from any goroutine.
+func (r *Runner) Checkpoint(ctx context.Context) error {
+	if r.cfg.Generations == nil {
+		return ErrNoGenerations
+	}
+	reply := make(chan error, 1)
+	select {
+	case r.checkpoints.requests <- reply:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-r.life.over:
+		return ErrEnded
+	}
+	select {
+	case err := <-reply:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-r.life.over:
+		return ErrEnded
+	}
+}
+
+// Open computes the open windows of cells, of the pipeline's resolution, as far
+// as partials have come: one block a shard, in ascending order of the shards,
+// each owned by the caller. It may be called from any goroutine while Run runs.
+func (r *Runner) Open(ctx context.Context, cells []geo.Cell) ([]*Rows, error) {
+	select {
+	case <-r.life.ready:
+	default:
+		return nil, errors.New("the run has not begun")
+	}
+	byShard := make([][]geo.Cell, r.cfg.Shape.Shards)
+	territories := r.partitions[0].task.intake.territories
+	for _, c := range cells {
+		s := ShardOf(territories.Of(c), r.cfg.Shape.Shards)
+		byShard[s] = append(byShard[s], c)
+	}
+	replies := make(chan answer, len(byShard)) // nobody waits to answer
+	asked, errs := 0, error(nil)
+	for s, cells := range byShard {
+		if len(cells) == 0 || errs != nil {
+			continue
+		}
+		select {
+		case r.workers[r.exchange.worker(int32(s))].asks <- ask{shard: int32(s), cells: cells, reply: replies}:
+			asked++
+		case <-ctx.Done():
+			errs = context.Cause(ctx)
+		case <-r.life.over:
+			errs = ErrEnded
+		}
+	}
+	return r.answers(ctx, replies, asked, errs)
+}
+
+// answers takes the answers to what was asked.
+func (r *Runner) answers(ctx context.Context, replies <-chan answer, asked int, errs error) ([]*Rows, error) {
+	var all []*Rows
+	for range asked {
+		select {
+		case a := <-replies:
+			errs = errors.Join(errs, a.err)
+			if a.rows != nil {
+				all = append(all, a.rows)
+			}
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-r.life.over:
+			return nil, ErrEnded
+		}
+	}
+	if errs != nil {
+		return nil, fmt.Errorf("open windows: %w", errs)
+	}
+	slices.SortFunc(all, func(a, b *Rows) int { return cmp.Compare(a.Shard, b.Shard) })
+	return all, nil
+}
+
+// pointer is what a barrier and this run contribute to the epoch's pointer.
+func (r *Runner) pointer(b *barrier) *Pointer {
+	return &Pointer{
+		Version: 1, Pipeline: r.cfg.Plan.Name, PlanHash: r.cfg.Plan.Hash,
+		Epoch: b.epoch, Incarnation: r.incarnation, Shards: r.cfg.Shape.Shards,
+		Provisional: b.provisional, Final: b.final, Control: b.control,
+		Sinks: map[string][]byte{}, Source: r.source, Taken: time.Now().UTC().Format(time.RFC3339Nano),
+	}
+}
+
+// release sends a barrier, at which every partition has arrived, to the workers.
+func (r *Runner) release(ctx context.Context, b *barrier) error {
+	b.provisional, b.final = r.exchange.frontier()
+	b.control = r.control.count()
+	var blocked atomic.Int64
+	err := r.exchange.broadcast(ctx, message{barrier: b}, &blocked)
+	r.cfg.Crash(CrashBarrierPassed)
+	return err
+}
+
+// describe is a source's description in the form that a pointer keeps it in.
+func describe(ctx context.Context, s Source) (any, error) {
+	d, err := s.Describe(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("describing the source: %w", err)
+	}
+	text, err := json.Marshal(d)
+	if err != nil {
+		return nil, fmt.Errorf("describing the source: %w", err)
+	}
+	return json.RawMessage(text), nil
+}
+
+// summary is what the run has come to, after its last checkpoint.
+func (r *Runner) summary(ctx context.Context) (*Summary, error) {
+	p := r.last.Load()
+	s := &Summary{
+		Complete: r.complete.Load(), Incarnation: r.incarnation, Epoch: p.Epoch, Counts: p.Counts, Dead: map[string]int64{},
+		Provisional: p.Provisional, Final: p.Final, Partitions: p.Partitions, Source: r.source,
+		Control: r.cfg.Replay, Took: time.Since(r.life.started),
+	}
+	for _, part := range r.partitions {
+		for reason, n := range part.task.Dead() {
+			if n > 0 {
+				s.Dead[Reason(reason).String()] += n
+			}
+		}
+	}
+	if r.cfg.Control == nil {
+		return s, nil
+	}
+	entries, err := r.cfg.Control.Entries(context.WithoutCancel(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("reading the control log: %w", err)
+	}
+	s.Control = entries
+	return s, nil
+}

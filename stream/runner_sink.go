@@ -1,0 +1,124 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// delivery is what a sink is handed: an output, or a worker's barrier.
+type delivery struct {
+	output  *Output
+	barrier *barrier
+	number  int64 // of barriers that its sender had passed
+}
+
+// drain runs one sink on a goroutine of its own.
+//
+// Deliveries of the next epoch may come while other workers have not passed the
+// barrier yet; they wait aside until all have, so that the sink's checkpoint
+// holds exactly the epoch.
+type drain struct {
+	sink    Sink
+	workers int
+	in      chan delivery
+	passed  int64 // barriers that the sink has passed
+	marks   int   // workers that have passed the next one
+	aside   []delivery
+	crash   func(string)
+
+	written atomic.Int64 // rows
+	busy    atomic.Int64 // ns
+	last    atomic.Int64 // ns, the last checkpoint
+}
+
+// send hands a delivery to the sink's goroutine and adds the time that its full
+// channel made us wait, in ns, to blocked.
+func (d *drain) send(ctx context.Context, m delivery, blocked *atomic.Int64) error {
+	select {
+	case d.in <- m:
+		return nil
+	default:
+	}
+	start := time.Now()
+	defer func() { blocked.Add(int64(time.Since(start))) }()
+	select {
+	case d.in <- m:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// run ends after the last barrier, with an error, or when ctx is done.
+func (d *drain) run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case m := <-d.in:
+			done, err := d.take(ctx, m)
+			if err != nil {
+				return fmt.Errorf("sink %s: %w", d.sink.Name(), err)
+			}
+			if done {
+				return nil
+			}
+		}
+	}
+}
+
+// take handles one delivery, and those that were waiting for it.
+func (d *drain) take(ctx context.Context, m delivery) (done bool, err error) {
+	if m.number > d.passed {
+		d.aside = append(d.aside, m)
+		return false, nil
+	}
+	if m.barrier == nil {
+		return false, d.write(ctx, m.output)
+	}
+	if d.marks++; d.marks < d.workers {
+		return false, nil
+	}
+	d.checkpoint(ctx, m.barrier)
+	if m.barrier.last() {
+		return true, nil
+	}
+	d.passed, d.marks = d.passed+1, 0
+	waiting := d.aside
+	d.aside = nil
+	for _, m := range waiting {
+		if done, err := d.take(ctx, m); done || err != nil {
+			return done, err
+		}
+	}
+	return false, nil
+}
+
+func (d *drain) write(ctx context.Context, o *Output) error {
+	start := time.Now()
+	err := d.sink.Write(ctx, o)
+	for _, rows := range o.Rows {
+		d.written.Add(int64(len(rows.Cells)))
+		rows.Release()
+	}
+	d.busy.Add(int64(time.Since(start)))
+	if err != nil {
+		return fmt.Errorf("writing: %w", err)
+	}
+	return nil
+}
+
+// checkpoint makes the epoch durable in the sink. What fails, fails the
+// checkpoint and not the run.
+func (d *drain) checkpoint(ctx context.Context, b *barrier) {
+	start := time.Now()
+	d.crash(CrashBeforeSink)
+	state, err := d.sink.Checkpoint(ctx, b.epoch)
+	d.crash(CrashAfterSink)
+	took := time.Since(start)
+	d.busy.Add(int64(took))
+	d.last.Store(int64(took))
+	b.sinks <- sinkMark{name: d.sink.Name(), state: state, took: took, err: err}
+}

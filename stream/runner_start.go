@@ -1,0 +1,296 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// start claims the store, makes the machines, brings them to the pointer and
+// opens the readers. Until it returns, ctx ends it at once.
+func (r *Runner) start(ctx context.Context) error {
+	var p *Pointer
+	if r.cfg.Generations != nil {
+		var err error
+		if r.incarnation, p, err = r.cfg.Generations.Start(ctx); err != nil {
+			return fmt.Errorf("claiming the state: %w", err)
+		}
+		r.cfg.Crash(CrashClaimed)
+	}
+	held, err := r.startControl(ctx)
+	if err != nil {
+		return err
+	}
+	listed, err := r.startSource(ctx, p)
+	if err != nil {
+		return err
+	}
+	if err := r.checkPointer(p, listed); err != nil {
+		return err
+	}
+	if err := r.build(listed); err != nil {
+		return err
+	}
+	if p != nil {
+		r.setPhase(PhaseRestoring)
+		if err := r.restore(ctx, p); err != nil {
+			return err
+		}
+	}
+	if err := r.startSinks(ctx, p); err != nil {
+		return err
+	}
+	r.cfg.Crash(CrashRestored)
+	r.resume(held)
+	return r.open(ctx, listed)
+}
+
+// startControl reads the control log and enters this incarnation.
+func (r *Runner) startControl(ctx context.Context) ([]numbered, error) {
+	r.control = &control{log: r.cfg.Control, incarnation: r.incarnation}
+	entries := r.cfg.Replay
+	if r.cfg.Control != nil {
+		var err error
+		if entries, err = r.cfg.Control.Entries(ctx); err != nil {
+			return nil, fmt.Errorf("reading the control log: %w", err)
+		}
+		entries = slices.Clone(entries)
+	}
+	r.control.entries = int64(len(entries))
+	held := holding(entries)
+	_, err := r.control.append(ctx, ControlEntry{Partition: -1, Kind: ControlStart, Watermark: NoTime})
+	return held, err
+}
+
+// startSource lists the partitions, ascending.
+func (r *Runner) startSource(ctx context.Context, p *Pointer) ([]Partition, error) {
+	if s, ok := r.cfg.Source.(Resumer); ok && p != nil {
+		text, err := json.Marshal(p.Source)
+		if err == nil {
+			err = s.Resume(ctx, text)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("going on with the input of epoch %d: %w", p.Epoch, err)
+		}
+	}
+	listed, err := r.cfg.Source.Partitions(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing the source's partitions: %w", err)
+	}
+	if len(listed) == 0 {
+		return nil, errors.New("the source has no partitions")
+	}
+	slices.SortFunc(listed, func(a, b Partition) int { return int(a.ID) - int(b.ID) })
+	r.source, err = describe(ctx, r.cfg.Source)
+	return listed, err
+}
+
+// checkPointer refuses a state that was made by another run than this one. What
+// a live source describes (its end) may have changed.
+func (r *Runner) checkPointer(p *Pointer, listed []Partition) error {
+	if p == nil {
+		return nil
+	}
+	switch {
+	case p.PlanHash != r.cfg.Plan.Hash:
+		return fmt.Errorf("%w: its epoch %d was made with the definition %s, this one is %s", ErrMismatch, p.Epoch, p.PlanHash, r.cfg.Plan.Hash)
+	case p.Shards != r.cfg.Shape.Shards:
+		return fmt.Errorf("%w: it has %d shards, this run %d; the number is fixed when a pipeline is created", ErrMismatch, p.Shards, r.cfg.Shape.Shards)
+	}
+	var was, is []int32
+	for _, s := range p.Partitions {
+		was = append(was, s.ID)
+	}
+	for _, s := range listed {
+		is = append(is, s.ID)
+	}
+	slices.Sort(was)
+	if !slices.Equal(was, is) {
+		return fmt.Errorf("%w: its partitions are %v, the source has %v", ErrMismatch, was, is)
+	}
+	if !r.cfg.Range.Bounded {
+		return nil
+	}
+	before, err := canonical(p.Source)
+	if err != nil {
+		return err
+	}
+	now, err := canonical(r.source)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(before, now) {
+		return fmt.Errorf("%w: the input has changed: it was %s, it is %s", ErrMismatch, before, now)
+	}
+	return nil
+}
+
+// canonical is JSON with keys in order.
+func canonical(v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("comparing the input: %w", err)
+	}
+	var plain any
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&plain); err != nil {
+		return nil, fmt.Errorf("comparing the input: %w", err)
+	}
+	return json.Marshal(plain)
+}
+
+// build makes the machines, empty.
+func (r *Runner) build(listed []Partition) error {
+	shape := r.cfg.Shape
+	for i, at := range listed {
+		t, err := NewTask(r.cfg.Plan, at.ID, TaskOptions{From: r.cfg.Range.From, To: r.cfg.Range.To, Pool: &r.partials})
+		if err != nil {
+			return fmt.Errorf("making the task of partition %d: %w", at.ID, err)
+		}
+		p := &partition{
+			run: r, index: i, id: at.ID, task: t, position: at.Start,
+			barriers: make(chan *barrier, 1),
+		}
+		p.idle.after = r.cfg.Timing.Idle
+		if p.idle.after == 0 {
+			p.idle.after = time.Duration(t.intake.idleAfter) * time.Microsecond
+		}
+		r.partitions = append(r.partitions, p)
+	}
+	in := r.partitions[0].task.intake
+	r.exchange = newExchange(newMinimum(in.pane, in.allowed, in.widest, r.cfg.Range.Bounded, len(listed)), shape.Shards, shape.Workers, shape.Depth)
+	for i := range shape.Workers {
+		w := &worker{run: r, index: i, in: r.exchange.workers[i], asks: make(chan ask), provisional: NoTime, final: NoTime}
+		r.workers = append(r.workers, w)
+	}
+	for id := range int32(shape.Shards) {
+		s, err := NewShard(r.cfg.Plan, id, ShardOptions{FinalOnly: r.cfg.Range.FinalOnly, Pool: &r.rows})
+		if err != nil {
+			return fmt.Errorf("making shard %d: %w", id, err)
+		}
+		w := r.workers[r.exchange.worker(id)]
+		w.shards = append(w.shards, &shardSeat{shard: s, id: id})
+	}
+	for _, s := range r.cfg.Sinks {
+		r.sinks = append(r.sinks, &drain{
+			sink: s, workers: shape.Workers, in: make(chan delivery, shape.Queue), crash: r.cfg.Crash,
+		})
+	}
+	return nil
+}
+
+// restore brings the machines to a pointer.
+func (r *Runner) restore(ctx context.Context, p *Pointer) error {
+	r.checkpoints.epoch = p.Epoch
+	for _, part := range r.partitions {
+		entries, err := r.entries(ctx, p, fmt.Sprintf("partition/%d", part.id))
+		if err != nil {
+			return err
+		}
+		var rest []Entry
+		if part.queue.applied, rest, err = takeApplied(entries); err != nil {
+			return fmt.Errorf("partition %d: %w", part.id, err)
+		}
+		if err := part.task.Restore(rest); err != nil {
+			return err
+		}
+		for _, s := range p.Partitions {
+			if s.ID == part.id {
+				part.position = s.Position
+			}
+		}
+	}
+	for _, w := range r.workers {
+		for _, s := range w.shards {
+			entries, err := r.entries(ctx, p, fmt.Sprintf("shard/%d", s.id))
+			if err != nil {
+				return err
+			}
+			if len(entries) == 0 {
+				continue
+			}
+			if err := s.shard.Restore(entries); err != nil {
+				return fmt.Errorf("restoring shard %d of epoch %d: %w", s.id, p.Epoch, err)
+			}
+			s.used = true
+		}
+		if p.Provisional != NoTime || p.Final != NoTime {
+			w.advance(p.Provisional, p.Final)
+		}
+	}
+	r.workers[0].rows, r.overflows = p.Counts.Rows, p.Counts.Overflows
+	m := r.exchange.minimum
+	m.provisional, m.final = p.Provisional, p.Final
+	r.exchange.provisional, r.exchange.final = p.Provisional, p.Final
+	r.last.Store(p)
+	r.cfg.Logger.Info("restored", "epoch", p.Epoch, "incarnation", r.incarnation)
+	return nil
+}
+
+// entries reads an owner's generation, in key order.
+func (r *Runner) entries(ctx context.Context, p *Pointer, owner string) ([]Entry, error) {
+	object, ok := p.Generations[owner]
+	if !ok {
+		return nil, nil
+	}
+	var entries []Entry
+	err := r.cfg.Generations.Read(ctx, object, func(key, value []byte) error {
+		entries = append(entries, Entry{Key: bytes.Clone(key), Value: bytes.Clone(value)})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the state of %s in epoch %d: %w", owner, p.Epoch, err)
+	}
+	return entries, nil
+}
+
+// startSinks tells the sinks where the run goes on.
+func (r *Runner) startSinks(ctx context.Context, p *Pointer) error {
+	for _, s := range r.cfg.Sinks {
+		var state []byte
+		if p != nil {
+			state = p.Sinks[s.Name()]
+		}
+		if err := s.Restore(ctx, state); err != nil {
+			return fmt.Errorf("restoring sink %s: %w", s.Name(), err)
+		}
+	}
+	return nil
+}
+
+// resume enters the partitions into the minimum as they were, with the entries
+// of the control log applied that are due before anything is read: a partition
+// that is known to have come back must be counted before others go on.
+func (r *Runner) resume(held []numbered) {
+	for i, p := range r.partitions {
+		p.queue = newControlQueue(held, p.id, p.queue.applied)
+		p.reapply()
+		m := r.exchange.minimum
+		at := &m.partitions[i]
+		at.passed, at.watermark, at.first, at.accepted = p.task.Passed(), p.task.Watermark(), p.task.Watermark(), p.task.Accepted()
+		p.publish()
+	}
+}
+
+// open opens the readers where the partitions are.
+func (r *Runner) open(ctx context.Context, listed []Partition) error {
+	for i, p := range r.partitions {
+		reader, err := r.cfg.Source.Open(ctx, p.id, p.position)
+		if err != nil {
+			return fmt.Errorf("opening partition %d at %d: %w", p.id, p.position, err)
+		}
+		in := &p.input
+		in.reader, in.size = reader, listed[i].Size
+		in.free, in.full = make(chan *Batch, r.cfg.Shape.Batches), make(chan readResult, r.cfg.Shape.Batches)
+		in.behind.Store(-1)
+		for range r.cfg.Shape.Batches {
+			in.free <- &Batch{}
+		}
+	}
+	return nil
+}

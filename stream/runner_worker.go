@@ -1,0 +1,235 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/hextide/hextide/geo"
+)
+
+// worker runs some of the shards on one goroutine.
+type worker struct {
+	run     *Runner
+	index   int
+	shards  []*shardSeat
+	in      <-chan message
+	asks    chan ask
+	turn    int   // the next shard to step
+	behind  int   // shards that have panes to close
+	passed  int64 // barriers
+	rows    int64 // final rows, or those of revision 0 where they come twice; of earlier runs too
+	barrier *barrier
+	stats   workerCounters
+
+	provisional int64 // µs
+	final       int64 // µs
+}
+
+// shardSeat is a shard at its worker.
+type shardSeat struct {
+	shard  *Shard
+	id     int32
+	used   bool // it was handed partials, or state
+	behind bool // it has panes to close
+}
+
+// ask is a question for open windows.
+type ask struct {
+	shard int32
+	cells []geo.Cell
+	reply chan<- answer
+}
+
+type answer struct {
+	rows *Rows
+	err  error
+}
+
+// loop is the worker's goroutine. It ends after the last barrier.
+//
+// Closing panes goes before taking more partials, so that a shard that cannot
+// keep up holds its sources back; a barrier that was asked for goes before both,
+// and so does a question for open windows.
+func (w *worker) loop(ctx context.Context) error {
+	for {
+		if w.barrier != nil && w.behind == 0 {
+			return w.pass(ctx, w.barrier)
+		}
+		if w.behind > 0 {
+			if done, err := w.work(ctx); done || err != nil {
+				return w.wrap(err)
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case a := <-w.asks:
+			w.answer(a)
+		case m := <-w.in:
+			done, err := w.take(ctx, m)
+			if done || err != nil {
+				return w.wrap(err)
+			}
+		}
+	}
+}
+
+func (w *worker) wrap(err error) error {
+	if err != nil {
+		return fmt.Errorf("worker %d: %w", w.index, err)
+	}
+	return nil
+}
+
+// take handles one message.
+func (w *worker) take(ctx context.Context, m message) (done bool, err error) {
+	start := time.Now()
+	defer func() { w.stats.busy.Add(int64(time.Since(start))) }()
+	switch {
+	case m.partials != nil:
+		s := w.seat(ShardOf(m.partials.Territory, w.run.cfg.Shape.Shards))
+		s.used = true
+		if err := s.shard.Merge(m.partials); err != nil {
+			return false, fmt.Errorf("shard %d: %w", s.id, err)
+		}
+		w.run.partials.Put(m.partials)
+	case m.frontier:
+		w.advance(m.provisional, m.final)
+	case m.barrier.kind == barrierEnd:
+		w.barrier = m.barrier // once every pane is closed
+	default:
+		return m.barrier.last(), w.pass(ctx, m.barrier)
+	}
+	return false, nil
+}
+
+func (w *worker) seat(shard int32) *shardSeat {
+	return w.shards[int(shard)/w.run.cfg.Shape.Workers]
+}
+
+// advance moves the shards' frontiers up.
+func (w *worker) advance(provisional, final int64) {
+	w.provisional, w.final = max(w.provisional, provisional), max(w.final, final)
+	for _, s := range w.shards {
+		if !s.used && w.run.cfg.Range.FinalOnly {
+			continue // nothing in it, and nobody waits for its frontier
+		}
+		s.shard.Advance(w.provisional, w.final)
+		if !s.behind {
+			s.behind = true
+			w.behind++
+		}
+	}
+}
+
+// work closes a bounded number of panes of one shard, unless something more
+// urgent is there.
+func (w *worker) work(ctx context.Context) (done bool, err error) {
+	if w.passed < w.run.exchange.hurry.Load() {
+		select {
+		case m := <-w.in:
+			return w.take(ctx, m)
+		default:
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return true, nil
+	case a := <-w.asks:
+		w.answer(a)
+		return false, nil
+	default:
+	}
+	return false, w.step(ctx)
+}
+
+// step lets the next shard in turn that is behind close some panes.
+func (w *worker) step(ctx context.Context) error {
+	for !w.shards[w.turn].behind {
+		w.turn = (w.turn + 1) % len(w.shards)
+	}
+	s := w.shards[w.turn]
+	w.turn = (w.turn + 1) % len(w.shards)
+	start, blocked := time.Now(), w.stats.blocked.Load()
+	o := &Output{}
+	more, err := s.shard.Step(o)
+	if err != nil {
+		return fmt.Errorf("shard %d: %w", s.id, err)
+	}
+	if !more {
+		s.behind = false
+		w.behind--
+	}
+	err = w.emit(ctx, o)
+	w.stats.busy.Add(int64(time.Since(start)) - (w.stats.blocked.Load() - blocked))
+	return err
+}
+
+// emit marks what a shard has left and hands it to the sinks.
+func (w *worker) emit(ctx context.Context, o *Output) error {
+	if len(o.Rows) == 0 && o.Frontier == nil {
+		return nil
+	}
+	now := time.Now().UnixMicro()
+	for _, rows := range o.Rows {
+		rows.Incarnation, rows.ComputedAt = w.run.incarnation, now
+		if !rows.Empty && rows.Revision == 0 {
+			w.rows += int64(len(rows.Cells))
+		}
+	}
+	w.stats.rows.Store(w.rows)
+	if o.Frontier != nil {
+		o.Frontier.Incarnation = w.run.incarnation
+	}
+	return w.run.emit(ctx, o, w.passed, &w.stats.blocked)
+}
+
+// pass saves the shards and passes a barrier on to the sinks.
+func (w *worker) pass(ctx context.Context, b *barrier) error {
+	for i, s := range w.shards {
+		start := time.Now()
+		mark := shardMark{shard: s.id, entries: s.shard.Save(nil), overflows: s.shard.Stats().Overflows}
+		mark.saving = time.Since(start)
+		if i == 0 {
+			mark.rows = w.rows
+		}
+		b.shards <- mark
+	}
+	w.run.cfg.Crash(CrashShardsSaved)
+	for _, d := range w.run.sinks {
+		if err := d.send(ctx, delivery{barrier: b, number: w.passed}, &w.stats.blocked); err != nil {
+			return err
+		}
+	}
+	w.passed = b.number
+	return nil
+}
+
+func (w *worker) answer(a ask) {
+	rows := w.run.rows.Get()
+	if err := w.seat(a.shard).shard.Open(a.cells, rows); err != nil {
+		rows.Release()
+		a.reply <- answer{err: fmt.Errorf("shard %d: %w", a.shard, err)}
+		return
+	}
+	rows.Incarnation, rows.ComputedAt = w.run.incarnation, time.Now().UnixMicro()
+	a.reply <- answer{rows: rows}
+}
+
+// emit hands an output to every sink; each owns its rows until it has written them.
+func (r *Runner) emit(ctx context.Context, o *Output, passed int64, blocked *atomic.Int64) error {
+	for range r.sinks[1:] {
+		for _, rows := range o.Rows {
+			rows.Retain()
+		}
+	}
+	for _, d := range r.sinks {
+		if err := d.send(ctx, delivery{output: o, number: passed}, blocked); err != nil {
+			return err
+		}
+	}
+	return nil
+}

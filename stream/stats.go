@@ -1,0 +1,182 @@
+package stream
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Phase is what a run is doing.
+type Phase int32
+
+// The phases, in their order.
+const (
+	PhaseStarting Phase = iota
+	PhaseRestoring
+	PhaseRunning
+	PhaseEnding // the last checkpoint
+	PhaseEnded
+)
+
+// String is the phase's name in metrics and status.
+func (p Phase) String() string {
+	return [...]string{"starting", "restoring", "running", "ending", "ended"}[p]
+}
+
+// Stats is how a run is at a moment. Counters count from the beginning of the
+// pipeline, over restarts, where they are state, and from the run's start where
+// they are time.
+type Stats struct {
+	Phase       Phase
+	Incarnation int64
+	Counts      Counts
+	Dead        [reasons]int64 // by Reason
+	Provisional int64          // µs; NoTime: none yet
+	Final       int64          // µs
+	Partitions  []PartitionStats
+	Workers     []WorkerStats
+	Sinks       []SinkStats
+	Checkpoint  CheckpointStats
+	Control     int64 // entries of the control log
+}
+
+// PartitionStats is how a source partition is.
+type PartitionStats struct {
+	ID        int32
+	Position  int64
+	Lag       int64 // records behind the partition's end; −1: not known
+	Watermark int64 // µs; NoTime: none yet
+	Idle      bool
+	Held      bool // waiting for slower partitions
+	Bytes     int64
+	Size      int64 // bytes; 0: not known
+	Busy      time.Duration
+	Blocked   time.Duration // by full channels
+}
+
+// WorkerStats is how a worker is.
+type WorkerStats struct {
+	Rows    int64
+	Busy    time.Duration
+	Blocked time.Duration // by full channels
+	Queue   int           // messages that wait
+}
+
+// SinkStats is how a sink is.
+type SinkStats struct {
+	Name       string
+	Rows       int64
+	Busy       time.Duration
+	Queue      int           // outputs that wait
+	Checkpoint time.Duration // the last one
+}
+
+// CheckpointStats is how the last checkpoint went. Times are those of the
+// slowest participant.
+type CheckpointStats struct {
+	Epoch      int64
+	Committed  int64 // the newest epoch that is
+	Size       int64 // bytes
+	StartDelay time.Duration
+	Alignment  time.Duration
+	Saving     time.Duration // the part that stops a machine
+	Sinks      time.Duration
+	Upload     time.Duration
+	Duration   time.Duration
+	Ended      time.Time
+	Completed  int64
+	Failed     int64
+	LastError  string
+	Degraded   bool // so many failed in a row that somebody should look
+}
+
+// partitionCounters are read by other goroutines than the partition's.
+type partitionCounters struct {
+	state   atomic.Pointer[partitionState]
+	held    atomic.Bool
+	busy    atomic.Int64 // ns
+	blocked atomic.Int64 // ns
+}
+
+// partitionState is what a partition publishes after each batch.
+type partitionState struct {
+	position  int64
+	watermark int64
+	idle      bool
+	counts    Counts
+	dead      [reasons]int64
+}
+
+// workerCounters are read by other goroutines than the worker's.
+type workerCounters struct {
+	rows    atomic.Int64
+	busy    atomic.Int64 // ns
+	blocked atomic.Int64 // ns
+}
+
+// publish lets others see how the partition is.
+func (p *partition) publish() {
+	p.stats.state.Store(&partitionState{
+		position: p.position, watermark: p.task.Watermark(), idle: p.task.Passed().Idle,
+		counts: p.task.Counts(), dead: p.task.Dead(),
+	})
+}
+
+// Stats is how the run is. It may be called from any goroutine.
+func (r *Runner) Stats() Stats {
+	s := Stats{
+		Phase: Phase(r.life.phase.Load()), Provisional: NoTime, Final: NoTime,
+		Checkpoint: *r.checkpoints.status.Load(),
+	}
+	select {
+	case <-r.life.ready:
+	default:
+		return s // the machines are being made
+	}
+	s.Incarnation, s.Control = r.incarnation, r.control.count()
+	s.Provisional, s.Final = r.exchange.frontier()
+	for _, p := range r.partitions {
+		s.partition(p)
+	}
+	for _, w := range r.workers {
+		rows := w.stats.rows.Load()
+		s.Counts.Rows += rows
+		s.Workers = append(s.Workers, WorkerStats{
+			Rows: rows, Busy: time.Duration(w.stats.busy.Load()), Blocked: time.Duration(w.stats.blocked.Load()), Queue: len(w.in),
+		})
+	}
+	for _, d := range r.sinks {
+		s.Sinks = append(s.Sinks, SinkStats{
+			Name: d.sink.Name(), Rows: d.written.Load(), Busy: time.Duration(d.busy.Load()),
+			Queue: len(d.in), Checkpoint: time.Duration(d.last.Load()),
+		})
+	}
+	return s
+}
+
+func (s *Stats) partition(p *partition) {
+	at := p.stats.state.Load()
+	s.Partitions = append(s.Partitions, PartitionStats{
+		ID: p.id, Position: at.position, Lag: p.input.behind.Load(), Watermark: at.watermark,
+		Idle: at.idle, Held: p.stats.held.Load(), Bytes: p.input.read.Load(), Size: p.input.size,
+		Busy: time.Duration(p.stats.busy.Load()), Blocked: time.Duration(p.stats.blocked.Load()),
+	})
+	s.Counts.add(at.counts)
+	for i, n := range at.dead {
+		s.Dead[i] += n
+	}
+}
+
+// add adds counts.
+func (c *Counts) add(d Counts) {
+	c.Read += d.Read
+	c.Dead += d.Dead
+	c.Outside += d.Outside
+	c.Filtered += d.Filtered
+	c.Late += d.Late
+	c.Duplicates += d.Duplicates
+	c.Aggregated += d.Aggregated
+	c.Rows += d.Rows
+	c.Overflows += d.Overflows
+}
+
+func (r *Runner) setPhase(p Phase) { r.life.phase.Store(int32(p)) }

@@ -1,0 +1,185 @@
+package stream
+
+import (
+	"bytes"
+
+	"github.com/hextide/hextide/column"
+	"github.com/hextide/hextide/geo"
+)
+
+// reasons is the number of values of Reason.
+const reasons = int(TooFarAhead) + 1
+
+// evaluate runs the filter and the where programs over a batch.
+func (t *Task) evaluate(b *Batch) {
+	if f := t.intake.filter; f != nil {
+		t.scratch.filter = f(b.Fields, b.Len(), t.scratch.filter[:0])
+	}
+	for w, program := range t.intake.wheres {
+		t.scratch.wheres[w] = program(b.Fields, b.Len(), t.scratch.wheres[w][:0])
+	}
+}
+
+// admit decides, record by record, which events are accepted, and moves the
+// watermark after each one. It leaves their rows in scratch.picked.
+func (t *Task) admit(b *Batch, from, to int, out *Ingested) {
+	s := &t.scratch
+	s.picked = s.picked[:0]
+	t.counts.Read += int64(to - from)
+	for i := from; i < to; i++ {
+		if r := t.check(b, i); r != Accepted {
+			t.bury(b, i, r, out)
+			continue
+		}
+		time := b.Times[i]
+		switch {
+		case time < t.options.From || time >= t.options.To:
+			t.counts.Outside++
+			continue
+		case t.intake.filter != nil && !s.filter.Get(i):
+			t.counts.Filtered++
+		case t.lateness.late(time):
+			t.counts.Late++
+			t.report(b, i, out)
+		default:
+			t.accepted = max(t.accepted, time)
+			s.picked = append(s.picked, int32(i))
+		}
+		t.lateness.observe(time)
+	}
+}
+
+// check finds out whether a record is an event.
+func (t *Task) check(b *Batch, i int) Reason {
+	if b.Reasons != nil && b.Reasons[i] != Accepted {
+		return b.Reasons[i]
+	}
+	time := b.Times[i]
+	if time < t.intake.notBefore {
+		return TooEarly
+	}
+	latest := b.Limit
+	if b.NotAfter != nil {
+		latest = b.NotAfter[i]
+	}
+	if time > latest {
+		return TooFarAhead
+	}
+	if t.intake.byCell {
+		if c := b.Cells[i]; !c.Valid() || c.Resolution() != t.intake.resolution {
+			return BadLocation
+		}
+		return Accepted
+	}
+	// Written so that NaN fails.
+	if lat, lng := b.Lats[i], b.Lngs[i]; lat >= -90 && lat <= 90 && lng >= -180 && lng <= 180 {
+		return Accepted
+	}
+	return BadLocation
+}
+
+// bury makes a record a dead letter; the watermark stays as it is.
+func (t *Task) bury(b *Batch, i int, r Reason, out *Ingested) {
+	t.counts.Dead++
+	t.dead[r]++
+	out.Dead = append(out.Dead, DeadLetter{Partition: t.partition, Position: b.Positions[i], Reason: r, Raw: b.raw(i)})
+}
+
+// report hands on an event that is late.
+func (t *Task) report(b *Batch, i int, out *Ingested) {
+	time := b.Times[i]
+	out.Late = append(out.Late, LateRecord{
+		Partition: t.partition, Position: b.Positions[i], Time: time,
+		PaneEnd: floor(time, t.intake.pane) + t.intake.pane, Watermark: t.lateness.watermark, Raw: b.raw(i),
+	})
+}
+
+// raw is a copy of a record as it was read.
+func (b *Batch) raw(i int) []byte {
+	if b.Raw == nil {
+		return nil
+	}
+	return bytes.Clone(b.Raw.At(i))
+}
+
+// pick turns the picked rows of a batch into events.
+func (t *Task) pick(b *Batch) {
+	s, e := &t.scratch, &t.scratch.events
+	e.times = e.times[:0]
+	for _, i := range s.picked {
+		e.times = append(e.times, b.Times[i])
+	}
+	if t.intake.byCell {
+		e.cells = e.cells[:0]
+		for _, i := range s.picked {
+			e.cells = append(e.cells, b.Cells[i])
+		}
+	} else {
+		s.lats, s.lngs = s.lats[:0], s.lngs[:0]
+		for _, i := range s.picked {
+			s.lats, s.lngs = append(s.lats, b.Lats[i]), append(s.lngs, b.Lngs[i])
+		}
+		t.index()
+	}
+	for m := range t.intake.measures {
+		e.contributions[m] = t.contribution(m, b, e.contributions[m])
+	}
+}
+
+// index finds the cells of the points in scratch.
+func (t *Task) index() {
+	s, e := &t.scratch, &t.scratch.events
+	e.cells = resize(e.cells, len(s.lats))
+	geo.IndexBatch(e.cells, s.lats, s.lngs, t.intake.resolution)
+}
+
+// resize is s with n values, old or zero.
+func resize[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
+
+// contribution is what each picked row adds to a measure; nil: 1 each.
+func (t *Task) contribution(m int, b *Batch, dst []int64) []int64 {
+	measure := t.intake.measures[m]
+	if measure.Field < 0 && measure.Where < 0 {
+		return nil
+	}
+	picked := t.scratch.picked
+	dst = resize(dst, len(picked))
+	switch {
+	case measure.Field < 0:
+		for n := range picked {
+			dst[n] = 1
+		}
+	case b.Fields[measure.Field].Kind == column.Float:
+		v := b.Fields[measure.Field].Floats
+		for n, i := range picked {
+			dst[n] = floatKey(v[i])
+		}
+	default:
+		v := b.Fields[measure.Field].Ints
+		for n, i := range picked {
+			dst[n] = v[i]
+		}
+	}
+	none := identity(measure.Kind)
+	if measure.Where >= 0 {
+		where := t.scratch.wheres[measure.Where]
+		for n, i := range picked {
+			if !where.Get(int(i)) {
+				dst[n] = none
+			}
+		}
+	}
+	if measure.Field >= 0 && b.Fields[measure.Field].Nulls.Any() {
+		for n, i := range picked {
+			if b.Fields[measure.Field].Null(int(i)) {
+				dst[n] = none
+			}
+		}
+	}
+	return dst
+}
