@@ -126,6 +126,9 @@ func (d *Disks) check(s *Sources) error {
 // Rows is the number of rows of the last Sum or SumAt.
 func (d *Disks) Rows() int { return len(d.sums.rows()) }
 
+// Cells are the rows' cells, ascending: good until the next Sum or SumAt, not to be changed.
+func (d *Disks) Cells() []Cell { return d.sums.rows() }
+
 // Next fills b with the next rows, at most BlockRows; false, and b empty, when all have been given.
 func (d *Disks) Next(b *Block) bool {
 	rows := d.sums.rows()
