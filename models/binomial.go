@@ -28,7 +28,7 @@ const (
 // newNegativeBinomial bounds the work that absurd counts can cause. A mean of 2^20 and more is taken in
 // larger units: with r <= 1000 the variance there is μ²/r within .1 %, which scales as the unit does.
 func newNegativeBinomial(mean, size float64) negativeBinomial {
-	if mean < 1<<largestBitMean {
+	if !(mean >= 1<<largestBitMean) {
 		return negativeBinomial{mean: mean, size: size}
 	}
 	_, exponent := math.Frexp(min(mean, math.MaxFloat64))
