@@ -1,0 +1,61 @@
+package pipeline
+
+import (
+	"encoding/hex"
+	"encoding/json"
+
+	"github.com/zeebo/xxh3"
+)
+
+// hash is XXH3-128 over a plan in a canonical form: the whole
+// definition with defaults filled in, but its sinks.
+func hash(p *Plan) string {
+	type source struct {
+		SourcePlan
+		Filter string
+	}
+	type modelOptions struct {
+		Name, Kind, Target string
+		Options            any
+	}
+	canonical := struct {
+		Name     string
+		Source   source
+		Grid     any
+		Pane     any
+		Windows  any
+		Measures any
+		Ops      []Aggregate
+		Columns  any
+		Wheres   []string
+		Features []string
+		Models   []modelOptions
+	}{Name: p.Name, Source: source{SourcePlan: p.Source}, Pane: p.Pane, Windows: p.Windows, Measures: p.Layout.Measures, Ops: p.specs}
+	if p.Source.Filter != nil {
+		canonical.Source.Filter = p.Source.Filter.Source
+	}
+	grid := p.Grid
+	grid.Territories = nil // follows from the rest
+	canonical.Grid = grid
+	columns := make([]Column, len(p.Columns))
+	for i, c := range p.Columns {
+		c.Description = ""
+		columns[i] = c
+	}
+	canonical.Columns = columns
+	for _, w := range p.Wheres {
+		canonical.Wheres = append(canonical.Wheres, w.Source)
+	}
+	for _, f := range p.Features {
+		canonical.Features = append(canonical.Features, f.Program.Source)
+	}
+	for _, m := range p.Models {
+		canonical.Models = append(canonical.Models, modelOptions{m.Name, m.Kind, p.Columns[m.Target].Name, m.Options})
+	}
+	text, err := json.Marshal(canonical)
+	if err != nil {
+		panic("a plan has a value that JSON has not: " + err.Error()) // all of its types have
+	}
+	sum := xxh3.Hash128(text).Bytes()
+	return hex.EncodeToString(sum[:])
+}
