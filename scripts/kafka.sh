@@ -66,6 +66,9 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
+# After SIGKILL the broker cannot register again until its session is over.
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=1000
 # A test's first consumer need not wait for others.
 group.initial.rebalance.delay.ms=0
 EOF

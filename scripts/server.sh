@@ -58,6 +58,7 @@ wait_ready() {
 start_once() {
   launch
   echo "$pid" >"$dir/pid"
+  disown "$pid" # or the shell that is left with it reports its end
   wait_ready
 }
 
