@@ -88,7 +88,7 @@ func (d *dedup) closing(complete int64) int {
 
 // drop forgets the oldest n spans.
 func (d *dedup) drop(n int) {
-	const keptSpans = 8
+	const keptSpans = 16
 	for _, s := range d.spans[:n] {
 		if len(d.free) < keptSpans {
 			d.free = append(d.free, s)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/bits"
 
+	"github.com/hextide/hextide/aggregate"
 	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/geo"
 	"github.com/zeebo/xxh3"
@@ -139,15 +140,9 @@ func (l *winnerLayout) compareField(v *column.Vector, i, f int, row []uint64, te
 	case l.kinds[f] == column.String:
 		return bytes.Compare(v.Strings.At(i), text[row[at]:row[at]+row[at+1]])
 	case l.kinds[f] == column.Float:
-		return cmp.Compare(floatKey(v.Floats[i]), floatKey(math.Float64frombits(row[at])))
+		return cmp.Compare(aggregate.FloatKey(v.Floats[i]), aggregate.FloatKey(math.Float64frombits(row[at])))
 	}
 	return cmp.Compare(v.Ints[i], int64(row[at]))
-}
-
-// floatKey maps a float to an integer of the same order, −0 below 0.
-func floatKey(x float64) int64 {
-	b := int64(math.Float64bits(x))
-	return b ^ int64(uint64(b>>63)>>1)
 }
 
 // store writes event i into a row and returns the span's bytes, grown by those

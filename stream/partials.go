@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"math"
 	"math/bits"
 	"slices"
 
@@ -34,13 +33,10 @@ type events struct {
 
 // identity is the contribution that changes nothing.
 func identity(k aggregate.MeasureKind) int64 {
-	switch k {
-	case aggregate.Min:
-		return math.MaxInt64
-	case aggregate.Max:
-		return math.MinInt64
+	if k == aggregate.Sum {
+		return 0
 	}
-	return 0
+	return aggregate.None(k)
 }
 
 // add merges events, in runs of one pane each.
@@ -107,7 +103,7 @@ func (a *accumulation) closed(watermark int64) int {
 
 // drop empties the oldest n tables.
 func (a *accumulation) drop(n int) {
-	const keptTables = 8
+	const keptTables = 16
 	for _, p := range a.panes[:n] {
 		if len(a.free) < keptTables {
 			p.reset()

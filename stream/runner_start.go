@@ -45,7 +45,9 @@ func (r *Runner) start(ctx context.Context) error {
 		return err
 	}
 	r.cfg.Crash(CrashRestored)
-	r.resume(held)
+	if err := r.resume(held); err != nil {
+		return err
+	}
 	return r.open(ctx, listed)
 }
 
@@ -265,16 +267,25 @@ func (r *Runner) startSinks(ctx context.Context, p *Pointer) error {
 
 // resume enters the partitions into the minimum as they were, with the entries
 // of the control log applied that are due before anything is read: a partition
-// that is known to have come back must be counted before others go on.
-func (r *Runner) resume(held []numbered) {
+// that is known to have come back must be counted before others go on. What a
+// partition passes on as it leaves goes to the shards at once, for its watermark
+// covers it.
+func (r *Runner) resume(held []numbered) error {
 	for i, p := range r.partitions {
 		p.queue = newControlQueue(held, p.id, p.queue.applied)
 		p.reapply()
+		for _, q := range p.out.Partials {
+			if err := r.workers[r.exchange.worker(ShardOf(q.Territory, r.cfg.Shape.Shards))].merge(q); err != nil {
+				return err
+			}
+		}
+		p.out.Reset()
 		m := r.exchange.minimum
 		at := &m.partitions[i]
 		at.passed, at.watermark, at.first, at.accepted = p.task.Passed(), p.task.Watermark(), p.task.Watermark(), p.task.Accepted()
 		p.publish()
 	}
+	return nil
 }
 
 // open opens the readers where the partitions are.

@@ -90,12 +90,7 @@ func (w *worker) take(ctx context.Context, m message) (done bool, err error) {
 	defer func() { w.stats.busy.Add(int64(time.Since(start))) }()
 	switch {
 	case m.partials != nil:
-		s := w.seat(ShardOf(m.partials.Territory, w.run.cfg.Shape.Shards))
-		s.used = true
-		if err := s.shard.Merge(m.partials); err != nil {
-			return false, fmt.Errorf("shard %d: %w", s.id, err)
-		}
-		w.run.partials.Put(m.partials)
+		return false, w.merge(m.partials)
 	case m.frontier:
 		w.advance(m.provisional, m.final)
 	case m.barrier.kind == barrierEnd:
@@ -104,6 +99,17 @@ func (w *worker) take(ctx context.Context, m message) (done bool, err error) {
 		return m.barrier.last(), w.pass(ctx, m.barrier)
 	}
 	return false, nil
+}
+
+// merge hands partials to their shard.
+func (w *worker) merge(p *Partials) error {
+	s := w.seat(ShardOf(p.Territory, w.run.cfg.Shape.Shards))
+	s.used = true
+	if err := s.shard.Merge(p); err != nil {
+		return fmt.Errorf("shard %d: %w", s.id, err)
+	}
+	w.run.partials.Put(p)
+	return nil
 }
 
 func (w *worker) seat(shard int32) *shardSeat {

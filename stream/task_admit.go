@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 
+	"github.com/hextide/hextide/aggregate"
 	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/geo"
 )
@@ -66,16 +67,30 @@ func (t *Task) check(b *Batch, i int) Reason {
 		return TooFarAhead
 	}
 	if t.intake.byCell {
-		if c := b.Cells[i]; !c.Valid() || c.Resolution() != t.intake.resolution {
-			return BadLocation
-		}
-		return Accepted
+		return t.checkCell(b, i)
 	}
 	// Written so that NaN fails.
 	if lat, lng := b.Lats[i], b.Lngs[i]; lat >= -90 && lat <= 90 && lng >= -180 && lng <= 180 {
 		return Accepted
 	}
 	return BadLocation
+}
+
+// checkCell accepts cells of the pipeline's resolution, and finer ones, which
+// become their ancestors there.
+func (t *Task) checkCell(b *Batch, i int) Reason {
+	c := b.Cells[i]
+	if !c.Valid() || c.Resolution() < t.intake.resolution {
+		return BadLocation
+	}
+	if c.Resolution() > t.intake.resolution {
+		parent, err := c.Parent(t.intake.resolution)
+		if err != nil {
+			return BadLocation
+		}
+		b.Cells[i] = parent
+	}
+	return Accepted
 }
 
 // bury makes a record a dead letter; the watermark stays as it is.
@@ -157,7 +172,7 @@ func (t *Task) contribution(m int, b *Batch, dst []int64) []int64 {
 	case b.Fields[measure.Field].Kind == column.Float:
 		v := b.Fields[measure.Field].Floats
 		for n, i := range picked {
-			dst[n] = floatKey(v[i])
+			dst[n] = aggregate.FloatKey(v[i])
 		}
 	default:
 		v := b.Fields[measure.Field].Ints

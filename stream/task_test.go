@@ -232,7 +232,7 @@ func naive(in *intake, events []testEvent) (merged, Counts, []string) {
 				v[2], v[3] = exact.FromInt64(math.MaxInt64), exact.FromInt64(math.MinInt64)
 			}
 			v[0] = v[0].Add(exact.FromInt64(1))
-			if x := exact.FromInt64(floatKey(e.x)); x.Cmp(v[2]) < 0 {
+			if x := exact.FromInt64(aggregate.FloatKey(e.x)); x.Cmp(v[2]) < 0 {
 				v[2] = x
 			}
 			if e.value%2 == 0 {

@@ -3,6 +3,7 @@ package stream
 import (
 	"math"
 
+	"github.com/hextide/hextide/aggregate"
 	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/geo"
 )
@@ -46,7 +47,7 @@ func (t *Task) winnersContribution(m int, s *span, dst []int64) []int64 {
 		case measure.Field < 0:
 			dst[n] = 1
 		case l.kinds[measure.Field] == column.Float:
-			dst[n] = floatKey(math.Float64frombits(row[l.fields[measure.Field]]))
+			dst[n] = aggregate.FloatKey(math.Float64frombits(row[l.fields[measure.Field]]))
 		default:
 			dst[n] = int64(row[l.fields[measure.Field]])
 		}

@@ -1,0 +1,226 @@
+package stream
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hextide/hextide/pipeline"
+)
+
+// crasher cuts the power when a point is visited for the n-th time.
+type crasher struct {
+	store  *memoryStore
+	point  string
+	n      int
+	runner *Runner
+	power  *power // nothing is cut twice
+}
+
+func (c *crasher) crash(point string) {
+	if point != c.point {
+		return
+	}
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	if c.n--; c.n == 0 {
+		c.store.power.cut()
+		if c.runner != nil {
+			c.runner.Abort()
+		}
+	}
+}
+
+// attempt runs until the end, a stop, or a crash; crashed tells of the last.
+func attempt(t *testing.T, cfg Config, store *memoryStore, point string, n int, stop time.Duration) (sink *memorySink, s *Summary, crashed bool) {
+	sink = newMemorySink()
+	sink.pace = 5 * time.Millisecond
+	store.power = &power{}
+	c := &crasher{store: store, point: point, n: n}
+	cfg.Sinks, cfg.Generations, cfg.Control, cfg.Crash = []Sink{sink}, store, store, c.crash
+	r, err := NewRunner(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.runner = r
+	if stop > 0 {
+		timer := time.AfterFunc(stop, r.Stop)
+		defer timer.Stop()
+	}
+	s, err = r.Run(t.Context())
+	cut := store.power.on() != nil
+	nothingBeyond(t, r)
+	if err != nil && !cut {
+		t.Fatal(err)
+	}
+	return sink, s, cut
+}
+
+// live is a source whose partitions fall silent for longer than idle_after and
+// come back, some with events that are late by then.
+func live(seed uint64) [][]arrival {
+	r := rand.New(rand.NewPCG(seed, 3))
+	dealt := shuffled(city(seed, 300, second), r, 3)
+	for p := range dealt {
+		start := dealt[p][0].time
+		pause := time.Duration(0)
+		for i := range dealt[p] {
+			a := &dealt[p][i]
+			if r.IntN(25) == 0 {
+				pause += time.Duration(r.Int64N(int64(40 * time.Second)))
+			}
+			a.after = time.Duration(a.time-start)*time.Microsecond/4 + pause
+			if i > 0 {
+				a.after = max(a.after, dealt[p][i-1].after)
+			}
+		}
+	}
+	return dealt
+}
+
+// upTo are the lines of a sink whose window ends are at or before a frontier.
+func upTo(s *memorySink, final int64) string {
+	var lines []string
+	for k, v := range s.rows {
+		var end int64
+		if _, err := fmt.Sscan(k, &end); err != nil {
+			panic(err)
+		}
+		if end <= final {
+			lines = append(lines, k+": "+v)
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+const liveFor = 10 * time.Minute
+
+// liveConfig runs a live source with short periods.
+func liveConfig(plan *pipeline.Plan, dealt [][]arrival) Config {
+	return Config{
+		Plan: plan, Source: &memorySource{partitions: dealt, batch: 4, started: time.Now()},
+		Shape:  Shape{Workers: 2, Shards: 8, Depth: 4, Queue: 2},
+		Timing: Timing{Interval: 3 * time.Second, MinPause: time.Second, Idle: 10 * time.Second, Flush: time.Second},
+	}
+}
+
+// replayed holds a live run's sink against the bounded replay of what it read,
+// with its control log.
+func replayed(t *testing.T, plan *pipeline.Plan, dealt [][]arrival, sink *memorySink, s *Summary) {
+	t.Helper()
+	for batch := range 3 {
+		again, r := bounded(t, Config{
+			Plan: plan, Replay: s.Control, Shape: Shape{Workers: 1 + batch, Shards: 8},
+			Source: &memorySource{partitions: dealt, batch: 1 + 20*batch, bounded: true},
+		})
+		if r.Counts.Late != s.Counts.Late || r.Counts.Read != s.Counts.Read {
+			t.Errorf("replayed %+v, live %+v", r.Counts, s.Counts)
+		}
+		if got, want := upTo(again, s.Final), upTo(sink, s.Final); got != want || want == "" {
+			t.Fatalf("replayed\n%s\nlive\n%s", got, want)
+		}
+		if got, want := fmt.Sprint(again.late), fmt.Sprint(sink.late); len(got) != len(want) {
+			t.Errorf("late %s, live %s", got, want)
+		}
+	}
+}
+
+// A partition that goes idle and comes back gives the same rows when it is read
+// again with its control log.
+func TestReplayWithControlLog(t *testing.T) {
+	left, late := 0, int64(0)
+	for seed := range uint64(12) {
+		allowed, span := int64(seed%2)*3*second, int64(seed%3)*10*second
+		plan := testPlan(t, allowed, span, 0)
+		dealt := live(seed)
+		synctest.Test(t, func(t *testing.T) {
+			sink, s, _ := attempt(t, liveConfig(plan, dealt), newMemoryStore(), "", 0, liveFor)
+			for _, e := range s.Control {
+				if e.Kind == ControlJoin {
+					left++
+				}
+			}
+			late += s.Counts.Late
+			replayed(t, plan, dealt, sink, s)
+		})
+	}
+	if left < 12 || late == 0 {
+		t.Errorf("partitions came back %d times, %d late events: this tests nothing", left, late)
+	}
+}
+
+// Crashed at every point, and started again, a live run loses and doubles nothing.
+func TestCrashLive(t *testing.T) {
+	plan := testPlan(t, 0, 20*second, 0)
+	dealt := live(5)
+	visited := map[string]bool{}
+	for _, point := range CrashPoints {
+		for _, n := range []int{1, 3, 8} {
+			synctest.Test(t, func(t *testing.T) {
+				store := newMemoryStore()
+				cfg := liveConfig(plan, dealt)
+				for {
+					sink, s, crashed := attempt(t, cfg, store, point, n, liveFor)
+					if !crashed {
+						replayed(t, plan, dealt, sink, s)
+						return
+					}
+					visited[point] = true
+					if n = n + 2; n > 12 {
+						n = 0
+					}
+				}
+			})
+		}
+	}
+	for _, point := range CrashPoints {
+		if !visited[point] && !strings.HasPrefix(point, "end:before") && !strings.HasPrefix(point, "end:after") {
+			t.Errorf("never crashed at %s", point)
+		}
+	}
+}
+
+// Crashed at every point, and started again, a bounded run gives the rows of an
+// undisturbed one.
+func TestCrashBounded(t *testing.T) {
+	for _, span := range []int64{0, 20 * second} {
+		plan := testPlan(t, 0, span, 0)
+		dealt := shuffled(city(6, 300, second), rand.New(rand.NewPCG(6, 6)), 3)
+		want, summary := bounded(t, Config{Plan: plan, Source: &memorySource{partitions: dealt, batch: 10, bounded: true}})
+		visited := map[string]bool{}
+		for _, point := range CrashPoints {
+			for _, n := range []int{1, 2, 5} {
+				synctest.Test(t, func(t *testing.T) {
+					store := newMemoryStore()
+					for {
+						sink, s, crashed := attempt(t, Config{
+							Plan: plan, Source: &memorySource{partitions: dealt, batch: 4, bounded: true},
+							Shape:  Shape{Workers: 2, Shards: 8, Depth: 2, Queue: 1},
+							Timing: Timing{Interval: 20 * time.Millisecond, MinPause: 10 * time.Millisecond, Drift: time.Minute},
+							Range:  Range{Bounded: true, FinalOnly: n == 2},
+						}, store, point, n, 0)
+						if crashed {
+							visited[point] = true
+							n = 0
+							continue
+						}
+						if got := sink.String(); got != want.String() || s.Counts != summary.Counts {
+							t.Errorf("after a crash at %s: got %+v\n%s\nwant %+v\n%s", point, s.Counts, got, summary.Counts, want)
+						}
+						return
+					}
+				})
+			}
+		}
+		for _, point := range CrashPoints {
+			if !visited[point] && !strings.HasPrefix(point, "control:") {
+				t.Errorf("never crashed at %s", point)
+			}
+		}
+	}
+}

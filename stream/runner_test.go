@@ -1,0 +1,193 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// city draws events in the order of their times, spread over some places on both
+// sides of a border between territories.
+func city(seed uint64, n int, step int64) []testEvent {
+	r := rand.New(rand.NewPCG(seed, 7))
+	at := 1_000_000_000 * second
+	var events []testEvent
+	for i := range n {
+		at += r.Int64N(2*step + 1)
+		events = append(events, testEvent{
+			time: at, lat: 37.2 + float64(r.IntN(12))/10, lng: -122.4 + float64(r.IntN(12))/10,
+			key: fmt.Sprint("k", r.IntN(n/4+1)), value: int64(i), x: r.NormFloat64(),
+		})
+	}
+	return events
+}
+
+// shuffled moves events apart by less than the 5 s that may be out of order, and
+// deals them out by key.
+func shuffled(events []testEvent, r *rand.Rand, partitions int) [][]arrival {
+	type moved struct {
+		testEvent
+		at int64
+	}
+	var ms []moved
+	for _, e := range events {
+		ms = append(ms, moved{e, e.time + r.Int64N(5*second)})
+	}
+	slices.SortStableFunc(ms, func(a, b moved) int { return int(a.at - b.at) })
+	dealt := make([][]arrival, partitions)
+	for _, m := range ms {
+		h := fnv.New32a()
+		h.Write([]byte(m.key))
+		p := int(h.Sum32()) % partitions
+		dealt[p] = append(dealt[p], arrival{testEvent: m.testEvent})
+	}
+	return dealt
+}
+
+// bounded runs a bounded source to its end.
+func bounded(t testing.TB, cfg Config) (*memorySink, *Summary) {
+	t.Helper()
+	sink := newMemorySink()
+	cfg.Sinks, cfg.Range.Bounded = []Sink{sink}, true
+	r, err := NewRunner(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := r.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.Complete {
+		t.Fatal("the run is not complete")
+	}
+	nothingBeyond(t, r)
+	return sink, s
+}
+
+// nothingBeyond holds the runner to its word: no partials behind the frontier.
+func nothingBeyond(t testing.TB, r *Runner) {
+	t.Helper()
+	for _, w := range r.workers {
+		for _, s := range w.shards {
+			if n := s.shard.Stats().Beyond; n > 0 {
+				t.Errorf("%d cells came to shard %d after their panes were final", n, s.id)
+			}
+		}
+	}
+}
+
+// The rows are those of the events, however they are shuffled, dealt out, cut
+// into batches and spread over workers.
+func TestSameRows(t *testing.T) {
+	for _, span := range []int64{0, 20 * second} {
+		t.Run(fmt.Sprint("span=", span/second), func(t *testing.T) {
+			events := city(1, 600, second)
+			plan := testPlan(t, 0, span, 0)
+			one := [][]arrival{nil}
+			for _, e := range events {
+				one[0] = append(one[0], arrival{testEvent: e})
+			}
+			want, summary := bounded(t, Config{Plan: plan, Source: &memorySource{partitions: one, batch: 50, bounded: true}})
+			if len(want.rows) < 100 || summary.Counts.Aggregated+summary.Counts.Duplicates != 600 || int64(len(want.rows)) != summary.Counts.Rows {
+				t.Fatalf("%d rows, %+v", len(want.rows), summary.Counts)
+			}
+			rapid.Check(t, func(rt *rapid.T) {
+				seed := rapid.Uint64().Draw(rt, "seed")
+				dealt := shuffled(events, rand.New(rand.NewPCG(seed, 1)), rapid.IntRange(1, 8).Draw(rt, "partitions"))
+				cfg := Config{Plan: plan, Source: &memorySource{
+					partitions: dealt, bounded: true, batch: rapid.SampledFrom([]int{1, 7, 100}).Draw(rt, "batch"),
+				}}
+				cfg.Shape.Workers = rapid.IntRange(1, 4).Draw(rt, "workers")
+				cfg.Shape.Shards = rapid.SampledFrom([]int{1, 4, 64}).Draw(rt, "shards")
+				cfg.Shape.Depth = rapid.SampledFrom([]int{1, 256}).Draw(rt, "depth")
+				cfg.Timing.Drift = rapid.SampledFrom([]time.Duration{time.Second, time.Hour}).Draw(rt, "drift")
+				cfg.Range.FinalOnly = rapid.Bool().Draw(rt, "final only")
+				got, s := bounded(t, cfg)
+				if got.String() != want.String() {
+					rt.Fatalf("got\n%s\nwant\n%s", got, want)
+				}
+				if s.Counts != summary.Counts {
+					rt.Fatalf("got %+v, want %+v", s.Counts, summary.Counts)
+				}
+			})
+		})
+	}
+}
+
+// An error of a reader or of a sink ends the run with that error.
+func TestErrorsEndTheRun(t *testing.T) {
+	broken := errors.New("the wire is cut")
+	for _, where := range []string{"reader", "sink", "sink checkpoint", "early end"} {
+		t.Run(where, func(t *testing.T) {
+			source := &memorySource{partitions: shuffled(city(2, 300, second), rand.New(rand.NewPCG(1, 1)), 3), batch: 5, bounded: true}
+			sink := newMemorySink()
+			cfg := Config{Plan: testPlan(t, 0, 0, 0), Source: source, Sinks: []Sink{sink}, Range: Range{Bounded: true}}
+			cfg.Shape = Shape{Workers: 3, Depth: 1, Queue: 1}
+			want := broken.Error()
+			switch where {
+			case "reader":
+				source.fail = broken
+			case "sink":
+				sink.fail = broken
+			case "sink checkpoint":
+				sink.cannot, want = 1, "no space left"
+			case "early end":
+				cfg.Range.Bounded, want = false, "not bounded"
+			}
+			r, err := NewRunner(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+				t.Fatalf("got %v, want %q", err, want)
+			}
+			if _, err := r.Open(t.Context(), nil); err != nil && !errors.Is(err, ErrEnded) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A run that is told to stop ends with a checkpoint, and the next one goes on.
+func TestStopAndGoOn(t *testing.T) {
+	dealt := shuffled(city(3, 400, second), rand.New(rand.NewPCG(4, 1)), 3)
+	plan := testPlan(t, 0, 20*second, 0)
+	want, _ := bounded(t, Config{Plan: plan, Source: &memorySource{partitions: dealt, batch: 10, bounded: true}})
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemoryStore()
+		for stops := 0; ; stops++ {
+			sink := newMemorySink()
+			sink.pace = time.Millisecond
+			r, err := NewRunner(Config{
+				Plan: plan, Source: &memorySource{partitions: dealt, batch: 3, bounded: true}, Sinks: []Sink{sink},
+				Generations: store, Range: Range{Bounded: true}, Timing: Timing{Drift: 30 * time.Second},
+				Shape: Shape{Depth: 2, Queue: 1},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 40*time.Millisecond)
+			s, err := r.Run(ctx)
+			cancel()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !s.Complete {
+				continue
+			}
+			if got := sink.String(); stops == 0 || got != want.String() {
+				t.Fatalf("stopped %d times, got\n%s\nwant\n%s", stops, got, want)
+			}
+			return
+		}
+	})
+}
