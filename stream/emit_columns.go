@@ -1,0 +1,184 @@
+package stream
+
+import (
+	"slices"
+
+	"github.com/hextide/hextide/aggregate"
+	"github.com/hextide/hextide/column"
+	"github.com/hextide/hextide/features"
+	"github.com/hextide/hextide/geo"
+)
+
+// columnWriter turns the measures of a block's rows into their columns:
+// aggregates, then models, then features, which may use both.
+//
+// A parent's row has the same columns, of the parent as one cell. What a ring
+// wider than the cell would hold is null there, and so are models' columns;
+// features are computed from what there is.
+type columnWriter struct {
+	shape      *shape
+	evaluators []*features.Evaluator
+	inputs     []*column.Vector
+	parts      []aggregate.MeasureColumn
+	from       []int32 // by row: where a model has it, −1: nowhere
+}
+
+func newColumnWriter(sh *shape) columnWriter {
+	w := columnWriter{shape: sh}
+	for _, f := range sh.features {
+		w.evaluators = append(w.evaluators, features.NewEvaluator(f.program))
+	}
+	return w
+}
+
+// prepare gives a block the plan's columns, empty.
+func (w *columnWriter) prepare(r *Rows) {
+	if len(r.Columns) != len(w.shape.kinds) {
+		r.Columns = make([]column.Vector, len(w.shape.kinds))
+	}
+	for i, kind := range w.shape.kinds {
+		r.Columns[i].Kind = kind
+	}
+}
+
+// write adds the values' rows, the last of r.Cells, to the columns of aggregates
+// and models; it returns how many values are null because they do not fit.
+func (w *columnWriter) write(r *Rows, em *emission, v *values, level int) (overflows int64) {
+	w.prepare(r)
+	first := len(r.Cells) - v.n
+	for i := range w.shape.finals {
+		f := &w.shape.finals[i]
+		to := &r.Columns[f.column]
+		if level > 0 && w.shape.rings[f.ring] != 0 {
+			appendNulls(to, first, v.n)
+			continue
+		}
+		overflows += w.finish(f, v, to)
+	}
+	for i, m := range em.t.models {
+		f := m.current(em.end)
+		if level > 0 {
+			f = nil
+		}
+		w.model(&w.shape.models[i], f, r, first)
+	}
+	return overflows
+}
+
+// appendNulls adds n nulls to a column that has first values.
+func appendNulls(to *column.Vector, first, n int) {
+	for i := first; i < first+n; i++ {
+		to.AppendBits(0)
+		to.Nulls.Set(i)
+	}
+}
+
+// finish adds an aggregate's column.
+func (w *columnWriter) finish(f *finalSpec, v *values, to *column.Vector) (overflows int64) {
+	a := &w.shape.aggregates[f.aggregate]
+	w.parts = w.parts[:0]
+	for _, m := range a.Measures {
+		w.parts = append(w.parts, v.columns[v.number(f.ring, f.size, m)])
+	}
+	if a.Plain() && w.parts[0].Hi == nil {
+		for _, lo := range w.parts[0].Lo {
+			to.Ints = append(to.Ints, int64(lo))
+		}
+		return 0
+	}
+	return a.Finish(to, w.parts, v.n)
+}
+
+// model adds a model's columns.
+func (w *columnWriter) model(spec *modelSpec, f *forecast, r *Rows, first int) {
+	columns := r.Columns[spec.column:][:modelColumns]
+	if f == nil {
+		for i := range columns {
+			appendNulls(&columns[i], first, len(r.Cells)-first)
+		}
+		return
+	}
+	w.find(f.cells, r.Cells[first:])
+	o := &f.out
+	for i, values := range [...][]float64{0: o.Mu, 5: o.Up, 6: o.Down, 7: o.UpStart, 8: o.DownStart} {
+		if values != nil {
+			w.floats(&columns[i], values, first)
+		}
+	}
+	for i, values := range [...][]int64{1: o.Lo, 2: o.Hi, 3: o.At, 4: o.Miss} {
+		if values != nil {
+			w.ints(&columns[i], values, first)
+		}
+	}
+	const miss = 4
+	for i, at := range w.from {
+		if at >= 0 && !o.MissValid[at] {
+			columns[miss].Ints[first+i] = 0
+			columns[miss].Nulls.Set(first + i)
+		}
+	}
+}
+
+// modelColumns is the number of columns of a demand model.
+const modelColumns = 9
+
+// find sets from to where cells are among a model's; both ascend.
+func (w *columnWriter) find(known, cells []geo.Cell) {
+	w.from = slices.Grow(w.from[:0], len(cells))
+	at := 0
+	if len(cells) > 0 {
+		at, _ = slices.BinarySearch(known, cells[0])
+	}
+	for _, c := range cells {
+		for at < len(known) && known[at] < c {
+			at++
+		}
+		if at < len(known) && known[at] == c {
+			w.from = append(w.from, int32(at))
+			continue
+		}
+		w.from = append(w.from, -1)
+	}
+}
+
+func (w *columnWriter) floats(to *column.Vector, values []float64, first int) {
+	for i, at := range w.from {
+		if at < 0 {
+			to.Floats = append(to.Floats, 0)
+			to.Nulls.Set(first + i)
+			continue
+		}
+		to.Floats = append(to.Floats, values[at])
+	}
+}
+
+func (w *columnWriter) ints(to *column.Vector, values []int64, first int) {
+	for i, at := range w.from {
+		if at < 0 {
+			to.Ints = append(to.Ints, 0)
+			to.Nulls.Set(first + i)
+			continue
+		}
+		to.Ints = append(to.Ints, values[at])
+	}
+}
+
+// features fills the features' columns, in the definition's order.
+func (w *columnWriter) features(r *Rows) {
+	n := len(r.Cells)
+	w.inputs = w.inputs[:0]
+	for i := range r.Columns {
+		w.inputs = append(w.inputs, &r.Columns[i])
+	}
+	for i, f := range w.shape.features {
+		result, to := w.evaluators[i].Eval(w.inputs, n), &r.Columns[f.column]
+		for row := range n {
+			if result.Null(row) {
+				to.AppendBits(0)
+				to.Nulls.Set(row)
+				continue
+			}
+			to.AppendBits(result.Bits(row))
+		}
+	}
+}

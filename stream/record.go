@@ -1,0 +1,129 @@
+package stream
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math/bits"
+
+	"github.com/hextide/hextide/column"
+	"github.com/hextide/hextide/pipeline"
+	"github.com/zeebo/xxh3"
+)
+
+// AppendRecord appends row i's record, the bytes that are hashed for it:
+//
+//	resolution   1 byte
+//	cell         8 bytes, little-endian
+//	dimensions   of each value: 4-byte length, little-endian; UTF-8 (none yet)
+//	window end   8 bytes, little-endian, µs of unix time
+//	each column  0 where it is null; else 1 and 8 bytes, little-endian:
+//	             the integer, or the float's IEEE 754 bits
+//
+// Revision, finality and the time of computing stay out: a value computed twice
+// has one record.
+func AppendRecord(dst []byte, r *Rows, i int) []byte {
+	dst = append(dst, byte(r.Resolution))
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(r.Cells[i]))
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(r.WindowEnd))
+	for c := range r.Columns {
+		v := &r.Columns[c]
+		if v.Null(i) {
+			dst = append(dst, 0)
+			continue
+		}
+		dst = append(dst, 1)
+		dst = binary.LittleEndian.AppendUint64(dst, v.Bits(i))
+	}
+	return dst
+}
+
+// AppendSchemaRecord appends the record of the columns' names and types, which a
+// ContentHash begins with: of each column its name's length in 4 bytes,
+// little-endian, the name, and its type, 1 for int64 or 2 for float64.
+func AppendSchemaRecord(dst []byte, names []string, kinds []column.Kind) []byte {
+	for i, name := range names {
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(name)))
+		dst = append(dst, name...)
+		kind := byte(1)
+		if kinds[i] == column.Float {
+			kind = 2
+		}
+		dst = append(dst, kind)
+	}
+	return dst
+}
+
+// RecordHash is the XXH3-128 hash of row i's record. scratch is memory to use
+// again.
+func RecordHash(r *Rows, i int, scratch *[]byte) xxh3.Uint128 {
+	*scratch = AppendRecord((*scratch)[:0], r, i)
+	return xxh3.Hash128(*scratch)
+}
+
+// ContentHash is the sum modulo 2^128 of the hashes of rows' records and of the
+// record of their columns: equal for two sets of rows that are equal, in
+// whatever order they are added.
+type ContentHash struct {
+	schema  xxh3.Uint128 // of the record of the columns
+	sum     xxh3.Uint128 // schema included
+	scratch []byte
+}
+
+// NewContentHash begins with a plan's columns.
+func NewContentHash(plan *pipeline.Plan) *ContentHash {
+	names, kinds := make([]string, len(plan.Columns)), make([]column.Kind, len(plan.Columns))
+	for i, c := range plan.Columns {
+		names[i], kinds[i] = c.Name, c.Kind
+	}
+	return HashColumns(names, kinds)
+}
+
+// HashColumns begins with columns by their names and kinds (Int or Float).
+func HashColumns(names []string, kinds []column.Kind) *ContentHash {
+	schema := xxh3.Hash128(AppendSchemaRecord(nil, names, kinds))
+	return &ContentHash{schema: schema, sum: schema}
+}
+
+// Add adds all rows of a block.
+func (h *ContentHash) Add(r *Rows) {
+	for i := range r.Cells {
+		h.AddRow(r, i)
+	}
+}
+
+// AddRow adds row i of a block.
+func (h *ContentHash) AddRow(r *Rows, i int) { h.add(RecordHash(r, i, &h.scratch)) }
+
+// Merge adds the rows of another, which began with the same columns: the record
+// of the columns counts once.
+func (h *ContentHash) Merge(o *ContentHash) {
+	h.add(o.sum)
+	lo, borrow := bits.Sub64(h.sum.Lo, o.schema.Lo, 0)
+	hi, _ := bits.Sub64(h.sum.Hi, o.schema.Hi, borrow)
+	h.sum = xxh3.Uint128{Hi: hi, Lo: lo}
+}
+
+func (h *ContentHash) add(v xxh3.Uint128) {
+	lo, carry := bits.Add64(h.sum.Lo, v.Lo, 0)
+	hi, _ := bits.Add64(h.sum.Hi, v.Hi, carry)
+	h.sum = xxh3.Uint128{Hi: hi, Lo: lo}
+}
+
+// String is the sum as 32 hexadecimal digits, the most significant first.
+func (h *ContentHash) String() string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], h.sum.Hi)
+	binary.BigEndian.PutUint64(b[8:], h.sum.Lo)
+	return hex.EncodeToString(b[:])
+}
+
+// Parse sets the sum from what String gave.
+func (h *ContentHash) Parse(text string) error {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != 16 {
+		return fmt.Errorf("content hash %q is not 32 hexadecimal digits", text)
+	}
+	h.sum = xxh3.Uint128{Hi: binary.BigEndian.Uint64(b[:8]), Lo: binary.BigEndian.Uint64(b[8:])}
+	return nil
+}

@@ -1,0 +1,132 @@
+package stream
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/hextide/hextide/geo"
+)
+
+// entryWriter writes the values of a shard's entries.
+type entryWriter struct{ out []byte }
+
+func (w *entryWriter) number(v uint64) { w.out = binary.AppendUvarint(w.out, v) }
+
+// time writes a signed number.
+func (w *entryWriter) time(v int64) { w.out = binary.AppendVarint(w.out, v) }
+
+func (w *entryWriter) bit(v bool) {
+	if v {
+		w.out = append(w.out, 1)
+		return
+	}
+	w.out = append(w.out, 0)
+}
+
+// cells writes ascending cells.
+func (w *entryWriter) cells(cells []geo.Cell) {
+	w.number(uint64(len(cells)))
+	before := geo.Cell(0)
+	for _, c := range cells {
+		w.number(uint64(c - before))
+		before = c
+	}
+}
+
+func (w *entryWriter) floats(values []float64) {
+	for _, v := range values {
+		w.out = binary.LittleEndian.AppendUint64(w.out, math.Float64bits(v))
+	}
+}
+
+// entryReader reads what entryWriter wrote. After the first error every read gives 0.
+type entryReader struct {
+	in  []byte
+	err error
+}
+
+func (r *entryReader) fail() {
+	if r.err == nil {
+		r.err = fmt.Errorf("%w: it ends too early or holds what cannot be", ErrState)
+	}
+	r.in = nil
+}
+
+// end reports an error, or what is left over.
+func (r *entryReader) end() error {
+	if r.err == nil && len(r.in) > 0 {
+		return fmt.Errorf("%w: %d bytes are left over", ErrState, len(r.in))
+	}
+	return r.err
+}
+
+func (r *entryReader) number() uint64 {
+	v, n := binary.Uvarint(r.in)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.in = r.in[n:]
+	return v
+}
+
+func (r *entryReader) time() int64 {
+	v, n := binary.Varint(r.in)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.in = r.in[n:]
+	return v
+}
+
+func (r *entryReader) bit() bool {
+	if len(r.in) == 0 || r.in[0] > 1 {
+		r.fail()
+		return false
+	}
+	v := r.in[0] == 1
+	r.in = r.in[1:]
+	return v
+}
+
+func (r *entryReader) fixed() uint64 {
+	if len(r.in) < 8 {
+		r.fail()
+		return 0
+	}
+	v := binary.LittleEndian.Uint64(r.in)
+	r.in = r.in[8:]
+	return v
+}
+
+// length reads a number of things of at least some bytes each: a damaged one
+// cannot ask for more than there is.
+func (r *entryReader) length(least int) int {
+	n := r.number()
+	if n > uint64(len(r.in)/least) {
+		r.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (r *entryReader) cells() []geo.Cell {
+	n := r.length(1)
+	cells := make([]geo.Cell, n)
+	at := geo.Cell(0)
+	for i := range cells {
+		at += geo.Cell(r.number())
+		cells[i] = at
+	}
+	return cells
+}
+
+func (r *entryReader) floats(n int) []float64 {
+	values := make([]float64, n)
+	for i := range values {
+		values[i] = math.Float64frombits(r.fixed())
+	}
+	return values
+}
