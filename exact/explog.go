@@ -73,7 +73,7 @@ func Log(x float64) float64 {
 	k += int(b>>52) - 1023
 	m := math.Float64frombits(b&(1<<52-1) | 1023<<52)
 	j := (b>>44&0xff + 1) >> 1
-	f := 1 + float64(j)*(1.0/128)
+	f := 1 + float64(float64(j)*(1.0/128))
 	d := m - f // exact
 	u := float64(2*d) / (m + f)
 	v := float64(u * u)

@@ -18,15 +18,15 @@ type negativeBinomial struct {
 
 const (
 	lowestLogTerm  = -700    // ln p₀ below it is carried as a scale
-	largeTerm      = 0x1p600 // terms above it are divided by themselves' unit:
+	largeTerm      = 0x1p600 // a term above it is brought down
 	termUnit       = 0x1p-600
 	logTermUnit    = 600 * math.Ln2
 	negligible     = 1e-17 // a term below this share of the sum ends a sum
-	largestBitMean = 20    // means reach 2^20 at most
+	largestBitMean = 18    // means stay below 2^18
 )
 
-// newNegativeBinomial bounds the work that absurd counts can cause. A mean of 2^20 and more is taken in
-// larger units: with r <= 1000 the variance there is μ²/r within .1 %, which scales as the unit does.
+// newNegativeBinomial bounds the work that absurd counts can cause. A mean of 2^18 and more is taken in
+// larger units: with r <= 1000 the variance there is μ²/r within .8 %, which scales as the unit does.
 func newNegativeBinomial(mean, size float64) negativeBinomial {
 	if !(mean >= 1<<largestBitMean) {
 		return negativeBinomial{mean: mean, size: size}

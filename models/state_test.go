@@ -96,8 +96,10 @@ func FuzzRestore(f *testing.F) {
 		if !bytes.Equal(d.AppendState(nil), state) {
 			t.Fatal("another state came out")
 		}
-		if len(d.cells) > 3 {
-			return
+		for c := range d.cells {
+			if max(d.ahead[c].mean, d.states[c].hour.running, d.states[c].hour.start) > 1e4 {
+				return // right, but slow: sums run over all counts that are likely
+			}
 		}
 		d.Step(d.end+86400e6, somewhere[:2], []int64{1, 5})
 		for c := range d.cells {
