@@ -142,8 +142,7 @@ func newCellState(c clock) cellState {
 // must come in order and without gaps: the caller steps the silent ones with nothing. Afterwards the
 // columns are those of end. Nothing is allocated unless cells join.
 func (d *Demand) Step(end int64, cells []geo.Cell, counts []int64) {
-	const second = int64(time.Second / time.Microsecond)
-	closing := end / second
+	closing := end / microseconds
 	opening := closing - d.clock.window
 	unknown := d.take(cells, counts)
 	if d.clock.startsHour(opening) {
@@ -166,6 +165,9 @@ func (d *Demand) Step(end int64, cells []geo.Cell, counts []int64) {
 	d.look(d.clock.at(closing))
 	d.publish()
 }
+
+// microseconds are those of a second: windows' ends come in them, the clock counts seconds.
+const microseconds = 1_000_000
 
 // silentFeed is the number of expected events that, with none at all, says that the feed was silent.
 const silentFeed = 20

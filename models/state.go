@@ -61,9 +61,7 @@ func (d *Demand) Restore(state []byte) error {
 		return fmt.Errorf("%w: %w", ErrState, err)
 	}
 	*d = *next
-	if d.city.windows > 0 {
-		d.look(d.clock.at(d.end / 1_000_000))
-	}
+	d.look(d.clock.at(d.end / microseconds))
 	d.publish()
 	return nil
 }
