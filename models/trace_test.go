@@ -34,21 +34,31 @@ type trace struct {
 	Final traceFinal
 }
 
-// traceWindow is what was known before a window (joined, w, s, u, lam, mu, r, q, lo, hi, x) and said of
-// it when it had closed.
+// traceWindow is one window of the trace.
 type traceWindow struct {
-	Window      int
-	Start       int64
-	Week        int `json:"slot_of_week"`
-	Table       int `json:"day_table"`
-	Joined      []int
-	Silent      bool
-	W           []float64
-	S, U        []float64
-	Lam, Mu     []float64
-	R           float64
-	Q           []float64
-	Lo, Hi      []float64
+	Window int
+	Start  int64
+	Week   int   `json:"slot_of_week"`
+	Table  int   `json:"day_table"`
+	Joined []int // the cells that have a forecast
+	Silent bool
+	traceForecast
+	traceVerdict
+}
+
+// traceForecast is what was known before the window, of its joined cells.
+type traceForecast struct {
+	W       []float64
+	S, U    []float64
+	Lam, Mu []float64
+	R       float64
+	Q       []float64
+	Lo, Hi  []float64
+	X       [][]float64
+}
+
+// traceVerdict is what was said of the window when it had closed.
+type traceVerdict struct {
 	V, Score    []float64
 	Hour        []int      `json:"hour_cells"`
 	HourR       [2]float64 `json:"hour_r"`
@@ -56,7 +66,6 @@ type traceWindow struct {
 	RunningDown []float64  `json:"running_down"`
 	StartUp     []float64  `json:"start_up"`
 	StartDown   []float64  `json:"start_down"`
-	X           [][]float64
 }
 
 type traceFinal struct {
