@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/geo"
 	"github.com/hextide/hextide/stream"
 )
@@ -46,6 +47,18 @@ func Diff(ctx context.Context, a, b Side) (*Difference, error) {
 	}
 	d.found.HashA, d.found.HashB = d.hashA.String(), d.hashB.String()
 	return &d.found, nil
+}
+
+// hashOf begins a content hash over a side's columns.
+func hashOf(columns []ManifestColumn) *stream.ContentHash {
+	names, kinds := make([]string, len(columns)), make([]column.Kind, len(columns))
+	for i, c := range columns {
+		names[i], kinds[i] = c.Name, column.Int
+		if c.Kind == "float64" {
+			kinds[i] = column.Float
+		}
+	}
+	return stream.HashColumns(names, kinds)
 }
 
 type comparison struct {

@@ -18,6 +18,7 @@ import (
 // from Finish on. Used by one goroutine.
 type Snapshot struct {
 	dir     string
+	options SnapshotOptions
 	plan    *pipeline.Plan
 	layout  *layout
 	pending pending
@@ -26,6 +27,11 @@ type Snapshot struct {
 	state   snapshotState
 	dead    *lines
 	late    *lines
+}
+
+// SnapshotOptions of a Snapshot. The zero value is good.
+type SnapshotOptions struct {
+	NoFiles bool // hash the rows and write none
 }
 
 // openKey is what one file holds: an hour of one shard, whose rows come in order.
@@ -51,13 +57,13 @@ var _ stream.Sink = (*Snapshot)(nil)
 const rowsFolder = "rows"
 
 // NewSnapshot makes the sink of a folder; Restore says whether it begins or goes on.
-func NewSnapshot(dir string, plan *pipeline.Plan) (*Snapshot, error) {
+func NewSnapshot(dir string, plan *pipeline.Plan, o SnapshotOptions) (*Snapshot, error) {
 	l, err := newLayout(plan)
 	if err != nil {
 		return nil, err
 	}
 	return &Snapshot{
-		dir: dir, plan: plan, layout: l, pending: pending{}, hash: stream.NewContentHash(plan), open: map[openKey]*part{},
+		dir: dir, options: o, plan: plan, layout: l, pending: pending{}, hash: stream.NewContentHash(plan), open: map[openKey]*part{},
 		dead: newLines(dir, "dead"), late: newLines(dir, "late"),
 	}, nil
 }
@@ -131,21 +137,7 @@ func (s *Snapshot) Write(ctx context.Context, o *stream.Output) error {
 			return err
 		}
 	}
-	return s.records(o)
-}
-
-func (s *Snapshot) records(o *stream.Output) error {
-	for i := range o.Dead {
-		if err := s.dead.write(deadLine(&o.Dead[i])); err != nil {
-			return fmt.Errorf("writing a dead letter: %w", err)
-		}
-	}
-	for i := range o.Late {
-		if err := s.late.write(lateLine(&o.Late[i])); err != nil {
-			return fmt.Errorf("writing a late record: %w", err)
-		}
-	}
-	return nil
+	return writeRecords(s.dead, s.late, o)
 }
 
 // settle writes a shard's rows up to a window end, which have all become final.
@@ -154,6 +146,10 @@ func (s *Snapshot) settle(shard int32, final int64) error {
 		for _, rows := range s.pending.take(shard, end) {
 			s.hash.Add(rows)
 			s.state.Rows += int64(len(rows.Cells))
+			if s.options.NoFiles {
+				rows.Release()
+				continue
+			}
 			p, err := s.part(openKey{shard, end / time.Hour.Microseconds()})
 			if err != nil {
 				return fmt.Errorf("creating a file in %s: %w", s.dir, err)

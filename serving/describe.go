@@ -1,8 +1,6 @@
 package serving
 
 import (
-	"time"
-
 	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/pipeline"
 	pb "github.com/hextide/hextide/proto/hextide/v1"
@@ -29,13 +27,14 @@ func describe(plan *pipeline.Plan, version string) *pb.DescribeResponse {
 		if c.Kind == column.Float {
 			info.Kind = "float64"
 		}
-		if c.Aggregate != "" {
-			info.Aggregate, info.Ring, info.Window = c.Aggregate, int32(c.Ring), durationpb.New(c.Window)
+		if c.Origin == pipeline.FromAggregate {
+			info.Aggregate = plan.Layout.Aggregates[c.Index].Name
+			info.Ring, info.Window = int32(plan.Grid.Rings[c.Ring]), durationpb.New(plan.Windows[c.Window])
 		}
 		d.Columns = append(d.Columns, info)
 	}
 	for _, m := range plan.Models {
-		d.Models = append(d.Models, &pb.ModelInfo{Name: m.Name, Kind: m.Kind, Target: plan.Columns[m.Target].Name, Window: durationpb.New(time.Duration(m.Window))})
+		d.Models = append(d.Models, &pb.ModelInfo{Name: m.Name, Kind: m.Kind, Target: plan.Columns[m.Target].Name, Window: durationpb.New(m.Window())})
 	}
 	return d
 }

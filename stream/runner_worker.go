@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hextide/hextide/geo"
+	"github.com/hextide/hextide/models"
 )
 
 // worker runs some of the shards on one goroutine.
@@ -35,11 +36,12 @@ type shardSeat struct {
 	behind bool // it has panes to close
 }
 
-// ask is a question for open windows.
+// ask is a question for open windows, or for the models' scores.
 type ask struct {
-	shard int32
-	cells []geo.Cell
-	reply chan<- answer
+	shard  int32
+	cells  []geo.Cell
+	reply  chan<- answer
+	scores chan<- []models.Score // of all the worker's shards; then the rest is not asked
 }
 
 type answer struct {
@@ -215,6 +217,10 @@ func (w *worker) pass(ctx context.Context, b *barrier) error {
 }
 
 func (w *worker) answer(a ask) {
+	if a.scores != nil {
+		a.scores <- w.scores()
+		return
+	}
 	rows := w.run.rows.Get()
 	if err := w.seat(a.shard).shard.Open(a.cells, rows); err != nil {
 		rows.Release()

@@ -23,11 +23,7 @@ func load(name string) (*pipeline.Plan, error) {
 }
 
 func compile(text []byte, name string) (*pipeline.Plan, error) {
-	definition, err := pipeline.Parse(text, name)
-	if err != nil {
-		return nil, err
-	}
-	plan, err := pipeline.Compile(definition)
+	plan, err := pipeline.Load(text, name)
 	if err != nil {
 		return nil, err
 	}

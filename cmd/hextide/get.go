@@ -155,4 +155,3 @@ func valueText(c *pb.Column, i int) string {
 	}
 	return strconv.FormatFloat(c.Floats[i], 'g', 6, 64)
 }
-

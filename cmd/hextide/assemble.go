@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hextide/hextide/geo"
+	"github.com/hextide/hextide/materialize"
+	"github.com/hextide/hextide/models"
+	"github.com/hextide/hextide/pipeline"
+	"github.com/hextide/hextide/serving"
+	"github.com/hextide/hextide/statebackend"
+	"github.com/hextide/hextide/stream"
+	"github.com/hextide/hextide/web"
+	"github.com/spf13/cobra"
+)
+
+// assembly is a live run: the core with all its drivers, and what serves it.
+type assembly struct {
+	plan    *pipeline.Plan
+	source  stream.Source
+	behind  func() map[int32]int64 // records not read yet, by partition
+	flags   *runFlags
+	folder  *statebackend.Folder
+	control *statebackend.ControlFile
+	sinks   []stream.Sink
+	store   *serving.Store
+	redis   *materialize.Redis
+	snap    *materialize.Snapshot
+	runner  *stream.Runner
+	service *serving.Service
+	server  *serving.Server
+	rate    eventRate
+}
+
+// assemble makes everything and starts serving; nothing runs yet.
+func (a *assembly) assemble() error {
+	if err := a.openState(); err != nil {
+		return err
+	}
+	if err := a.makeSinks(); err != nil {
+		return err
+	}
+	config := stream.Config{
+		Plan: a.plan, Source: a.source, Sinks: a.sinks, Generations: a.folder, Logger: slog.Default(), Crash: crashPoints(),
+		Shape:  stream.Shape{Shards: a.flags.shards, Workers: a.flags.workers},
+		Timing: a.flags.timing, Range: stream.Range{Bounded: a.flags.bounded},
+	}
+	if !a.flags.bounded {
+		config.Control = a.control
+	}
+	var err error
+	if a.runner, err = stream.NewRunner(config); err != nil {
+		return err
+	}
+	return a.serve()
+}
+
+func (a *assembly) openState() (err error) {
+	a.folder, err = statebackend.Open(vfs.Default, a.flags.state, statebackend.Options{Pipeline: a.plan.Name})
+	if err != nil {
+		return err
+	}
+	a.control, err = statebackend.OpenControl(vfs.Default, a.flags.state)
+	return err
+}
+
+// makeSinks makes the store, which lookups need, and the sinks that the
+// definition and the flags name.
+func (a *assembly) makeSinks() error {
+	a.store = serving.NewStore(serving.Bounds{Keep: a.flags.serving.keep, Memory: int64(a.flags.serving.keepMemory)})
+	a.sinks = append(a.sinks, a.store)
+	if a.plan.Sinks.Redis != nil {
+		client, err := a.flags.redis.client()
+		if err != nil {
+			return err
+		}
+		a.redis = materialize.NewRedis(a.plan, materialize.RedisOptions{
+			Client: client, Keep: a.flags.serving.keep, Waiting: a.flags.redis.waiting, Logger: slog.Default(),
+		})
+		a.sinks = append(a.sinks, a.redis)
+	}
+	if a.plan.Sinks.Feed != nil {
+		options, err := a.flags.kafka.cluster.Options()
+		if err != nil {
+			return err
+		}
+		feed, err := materialize.NewFeed(a.plan, materialize.FeedOptions{
+			Client: options, Shards: a.flags.shards, Incarnation: func() int64 { return a.runner.Stats().Incarnation },
+		})
+		if err != nil {
+			return err
+		}
+		a.sinks = append(a.sinks, feed)
+	} else {
+		a.sinks = append(a.sinks, materialize.NewRecords(a.flags.state)) // dead letters and late records have a place
+	}
+	if a.flags.out != "" {
+		epochs, err := a.folder.Pointers()
+		if err != nil {
+			return err
+		}
+		if err := checkOut(a.flags.out, len(epochs) > 0); err != nil {
+			return err
+		}
+		if a.snap, err = materialize.NewSnapshot(a.flags.out, a.plan, materialize.SnapshotOptions{}); err != nil {
+			return err
+		}
+		a.sinks = append(a.sinks, a.snap)
+	}
+	return nil
+}
+
+// serve starts the listeners.
+func (a *assembly) serve() error {
+	page, err := web.Handler()
+	if err != nil {
+		return fmt.Errorf("the page: %w", err)
+	}
+	a.service = serving.NewService(a.plan, a.store, a, serving.Limits{}, codeVersion())
+	a.server, err = serving.Listen(serving.Addresses{GRPC: a.flags.serving.grpc, HTTP: a.flags.serving.http, Pprof: a.flags.serving.pprof}, a.service,
+		serving.Parts{Metrics: a.metrics(), Page: page, Ready: a.ready, Logger: slog.Default()})
+	return err
+}
+
+// work runs the pipeline until it ends or ctx does.
+func (a *assembly) work(ctx context.Context) (*stream.Summary, error) {
+	watching, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a.watchReadiness(watching)
+	}()
+	summary, err := a.runner.Run(ctx)
+	stop()
+	<-done
+	return summary, err
+}
+
+// watchReadiness keeps the health service in step with the run.
+func (a *assembly) watchReadiness(ctx context.Context) {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			a.server.SetReady(false)
+			return
+		case <-tick.C:
+			a.rate.note(time.Now(), accepted(a.runner.Stats()))
+			a.server.SetReady(a.ready() == nil)
+		}
+	}
+}
+
+// ready is nil while the pipeline runs and its checkpoints succeed.
+func (a *assembly) ready() error {
+	s := a.runner.Stats()
+	if s.Phase != stream.PhaseRunning {
+		return fmt.Errorf("the pipeline is %s", s.Phase)
+	}
+	if s.Checkpoint.Degraded {
+		return fmt.Errorf("degraded: checkpoints fail: %s", s.Checkpoint.LastError)
+	}
+	return nil
+}
+
+// Open computes open rows for lookups.
+func (a *assembly) Open(ctx context.Context, cells []geo.Cell) ([]*stream.Rows, error) {
+	return a.runner.Open(ctx, cells)
+}
+
+// finish writes the manifest of a snapshot, when the input was read to its end.
+func (a *assembly) finish(c *cobra.Command, s *stream.Summary) error {
+	if a.snap == nil || !s.Complete {
+		return nil
+	}
+	m := &materialize.Manifest{
+		Code:   materialize.Code{Version: codeVersion(), Go: runtime.Version(), TimeZoneData: models.TimeZoneData},
+		Source: s.Source, Control: s.Control, Counts: s.Counts,
+		Frontier: materialize.Frontier{Provisional: timeText(s.Provisional), Final: timeText(s.Final)},
+	}
+	if err := a.snap.Finish(m); err != nil {
+		return err
+	}
+	say(c, "%s: %d rows from %d events", a.flags.out, m.Counts.Rows, m.Counts.Read)
+	say(c, "content_hash %s", m.ContentHash)
+	return nil
+}
+
+// stopWithin is how long calls in progress may take when a run ends.
+const stopWithin = 5 * time.Second
+
+// close ends the serving and gives the state up.
+func (a *assembly) close() error {
+	var errs []error
+	if a.server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+		defer cancel()
+		a.server.Close(ctx)
+	}
+	if a.control != nil {
+		errs = append(errs, a.control.Close())
+	}
+	if a.folder != nil {
+		errs = append(errs, a.folder.Close())
+	}
+	return errors.Join(errs...)
+}
+
+var _ serving.Live = (*assembly)(nil)

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/hextide/hextide/pipeline"
+	"github.com/hextide/hextide/stream"
+	"github.com/spf13/cobra"
+)
+
+// runFlags are what a live run is asked for.
+type runFlags struct {
+	kafka    kafkaSettings
+	redis    redisSettings
+	serving  servingSettings
+	state    string
+	out      string
+	bounded  bool
+	shards   int
+	workers  int
+	batch    int
+	timing   stream.Timing
+	progress bool
+}
+
+func newRun() *cobra.Command {
+	f := &runFlags{}
+	c := &cobra.Command{
+		Use:   "run FILE",
+		Short: "Run a pipeline live",
+		Long: `Reads the definition's topic, keeps the state in a local folder, writes to the
+definition's sinks and serves lookups, until it is stopped: SIGTERM ends with a
+checkpoint. With --bounded it reads up to the end that the topic has at the
+start, and ends as a backfill does.`,
+		Example: `  hextide run examples/sf-taxi.yaml --brokers localhost:9092 --redis localhost:6379
+  hextide run examples/checks/j1.yaml --brokers localhost:9092 --bounded --out snapshot`,
+		Args: arguments(1, 1, "one definition"),
+		RunE: func(c *cobra.Command, given []string) error {
+			plan, err := load(given[0])
+			if err != nil {
+				return err
+			}
+			return f.run(c, plan)
+		},
+	}
+	f.kafka.add(c)
+	f.redis.add(c)
+	f.serving.add(c)
+	flags := c.Flags()
+	flags.StringVar(&f.state, "state", "hextide-state", "folder of checkpoints")
+	flags.StringVar(&f.out, "out", "", "write final rows as a snapshot into this folder too")
+	flags.BoolVar(&f.bounded, "bounded", false, "end at the end offsets found at the start")
+	flags.IntVar(&f.shards, "shards", 64, "number of shards; fixed once there is state")
+	flags.IntVar(&f.workers, "workers", runtime.GOMAXPROCS(0), "goroutines that run shards; changes no result")
+	flags.IntVar(&f.batch, "batch", 8192, "records a batch; changes no result")
+	flags.DurationVar(&f.timing.Flush, "flush", 200*time.Millisecond, "how long events of open windows may wait before they can be looked up")
+	flags.DurationVar(&f.timing.Interval, "checkpoint-interval", 10*time.Second, "time between checkpoints")
+	flags.DurationVar(&f.timing.MinPause, "checkpoint-min-pause", time.Second, "time from the end of a checkpoint to the next")
+	flags.DurationVar(&f.timing.Timeout, "checkpoint-timeout", 10*time.Minute, "time after which a checkpoint has failed")
+	flags.DurationVar(&f.timing.Drift, "max-drift", time.Hour, "event time by which a partition may be ahead of the slowest")
+	return c
+}
+
+func (f *runFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
+	topic, err := f.kafka.named(plan)
+	if err != nil {
+		return err
+	}
+	source, err := openTopic(c.Context(), plan, &f.kafka, f.bounded, f.batch)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	a := &assembly{plan: plan, source: source, behind: source.Behind, flags: f}
+	if err := a.assemble(); err != nil {
+		return errors.Join(err, a.close())
+	}
+	defer a.close()
+	bound := a.server.Bound()
+	slog.Info("the pipeline runs", "pipeline", plan.Name, "topic", topic, "grpc", bound.GRPC, "http", bound.HTTP, "state", f.state)
+	summary, err := a.work(c.Context())
+	if err != nil {
+		return err
+	}
+	slog.Info("the pipeline has ended", "complete", summary.Complete, "epoch", summary.Epoch, "events", summary.Counts.Aggregated, "final", timeText(summary.Final))
+	return a.finish(c, summary)
+}
+
+// checkOut refuses a folder that a snapshot cannot be begun or gone on in. A run
+// goes on with its state, so the folder may hold what that lists.
+func checkOut(dir string, hasState bool) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return os.MkdirAll(dir, 0o755)
+	}
+	if err != nil {
+		return fmt.Errorf("looking at %s: %w", dir, err)
+	}
+	if len(entries) > 0 && !hasState {
+		return usagef("%s is not empty, and the state folder knows of no snapshot there", dir)
+	}
+	return nil
+}
