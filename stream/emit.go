@@ -94,7 +94,7 @@ func (e *emitter) emit(em *emission) error {
 			continue
 		}
 		e.markers(em, i)
-		em.v.live[i], e.live = append(em.v.live[i][:0], e.live...), em.v.live[i][:0]
+		em.v.live[i] = append(em.v.live[i][:0], e.live...)
 	}
 	return nil
 }

@@ -177,7 +177,7 @@ func (s *Shard) Step(out *Output) (more bool, err error) {
 			break
 		}
 		if budget <= 0 {
-			s.behind()
+			s.behind(next)
 			more = true
 			break
 		}
@@ -234,25 +234,18 @@ func (s *Shard) turnOf(t *territory, provisional bool) turn {
 	return turn{at: end}
 }
 
-// behind sets done to what is closed while there is more to close.
-func (s *Shard) behind() {
-	final, provisional := s.asked.final, s.asked.provisional
-	for _, t := range s.territories {
-		if end := t.dueFinal(); end <= final {
-			final = end - s.shape.pane
-		}
-		if t.provisional == nil {
-			continue
-		}
-		if end := t.dueProvisional(s.done.provisional); end <= provisional {
-			provisional = end - s.shape.pane
-		}
+// behind sets done while there is more to close: to what sorts before the next turn.
+func (s *Shard) behind(next turn) {
+	pane, trail := s.shape.pane, int64(0)
+	if s.twice() {
+		trail = s.shape.trail
 	}
-	if !s.twice() {
-		provisional = final
+	final := next.at - trail
+	if !next.later {
+		final--
 	}
-	s.done.final = max(s.done.final, final)
-	s.done.provisional = max(s.done.provisional, provisional)
+	s.done.final = max(s.done.final, min(s.asked.final, floor(final, pane)))
+	s.done.provisional = max(s.done.provisional, min(s.asked.provisional, floor(next.at-1, pane)))
 }
 
 // close closes one pane of one territory.

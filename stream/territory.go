@@ -100,7 +100,11 @@ func (t *territory) merge(p *Partials, done int64) {
 	pane.Own = pane.Own || !p.Halo && len(p.Cells) > 0
 	if v := t.provisional; v != nil && p.Pane < v.end() {
 		v.include(t, p.Pane, &e, x.fresh)
-		t.touched.add(p.Pane+t.shape.pane, min(v.end(), p.Pane+t.shape.widest+t.shape.pane))
+		to := v.end()
+		if last := p.Pane + t.shape.widest; to >= last {
+			to = last + t.shape.pane // markers of what nobody was told of
+		}
+		t.touched.add(p.Pane+t.shape.pane, to)
 	}
 	if v := t.open.view; v != nil && p.Pane < v.end() {
 		v.include(t, p.Pane, &e, x.fresh)
