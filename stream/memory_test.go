@@ -2,16 +2,19 @@ package stream
 
 import (
 	"bytes"
-	"cmp"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hextide/hextide/geo"
 )
 
 // arrival is an event, and when it can be read, counted from the source's start.
@@ -117,10 +120,11 @@ type memoryStore struct {
 	pointer     []byte
 	log         []ControlEntry
 	full        int // so many writes fail
+	disk        *memoryDisk
 }
 
 func newMemoryStore() *memoryStore {
-	return &memoryStore{power: &power{}, objects: map[string][]Entry{}}
+	return &memoryStore{power: &power{}, objects: map[string][]Entry{}, disk: &memoryDisk{}}
 }
 
 func (s *memoryStore) Start(context.Context) (int64, *Pointer, error) {
@@ -196,12 +200,18 @@ func (s *memoryStore) Entries(context.Context) ([]ControlEntry, error) {
 
 func (s *memoryStore) Close() error { return nil }
 
-// memorySink keeps the last revision of every row, as text.
+// rowKey says whose row it is.
+type rowKey struct {
+	end        int64
+	resolution int
+	cell       geo.Cell
+}
+
+// memorySink keeps the last revision of every row.
 type memorySink struct {
-	name   string
-	rows   map[string]string
-	dead   int
-	late   []int64 // event times
+	name string
+	memorySinkState
+	disk   *memoryDisk
 	fail   error
 	cannot int // so many checkpoints fail
 	pace   time.Duration
@@ -209,12 +219,20 @@ type memorySink struct {
 
 // memorySinkState is what it leaves at a checkpoint.
 type memorySinkState struct {
-	Rows map[string]string
-	Dead int
-	Late []int64
+	rows map[rowKey]string // the columns' bits
+	dead int
+	late []int64 // event times
 }
 
-func newMemorySink() *memorySink { return &memorySink{name: "memory", rows: map[string]string{}} }
+// memoryDisk is where the states of checkpoints stay when a sink is gone.
+type memoryDisk struct {
+	mu     sync.Mutex
+	states []memorySinkState
+}
+
+func newMemorySink() *memorySink {
+	return &memorySink{name: "memory", disk: &memoryDisk{}, memorySinkState: memorySinkState{rows: map[rowKey]string{}}}
+}
 
 func (s *memorySink) Name() string { return s.name }
 
@@ -225,15 +243,15 @@ func (s *memorySink) Write(_ context.Context, o *Output) error {
 			continue
 		}
 		for i, c := range r.Cells {
-			var values []string
+			var bits []byte
 			for _, v := range r.Columns {
 				if v.Null(i) {
-					values = append(values, "null")
+					bits = append(bits, 0)
 				} else {
-					values = append(values, fmt.Sprintf("%x", v.Bits(i)))
+					bits = binary.BigEndian.AppendUint64(append(bits, 1), v.Bits(i))
 				}
 			}
-			s.rows[fmt.Sprintf("%016d %d %x", r.WindowEnd, r.Resolution, uint64(c))] = strings.Join(values, " ")
+			s.rows[rowKey{r.WindowEnd, r.Resolution, c}] = string(bits)
 		}
 	}
 	s.dead += len(o.Dead)
@@ -248,30 +266,52 @@ func (s *memorySink) Checkpoint(context.Context, int64) ([]byte, error) {
 		s.cannot--
 		return nil, errors.New("no space left on device")
 	}
-	return json.Marshal(memorySinkState{s.rows, s.dead, s.late})
+	s.disk.mu.Lock()
+	defer s.disk.mu.Unlock()
+	s.disk.states = append(s.disk.states, memorySinkState{maps.Clone(s.rows), s.dead, slices.Clone(s.late)})
+	return json.Marshal(len(s.disk.states) - 1)
 }
 
 func (s *memorySink) Restore(_ context.Context, state []byte) error {
 	if state == nil {
 		return nil
 	}
-	var st memorySinkState
-	if err := json.Unmarshal(state, &st); err != nil {
+	var n int
+	if err := json.Unmarshal(state, &n); err != nil {
 		return err
 	}
-	s.rows, s.dead, s.late = st.Rows, st.Dead, st.Late
+	s.disk.mu.Lock()
+	defer s.disk.mu.Unlock()
+	st := s.disk.states[n]
+	s.memorySinkState = memorySinkState{maps.Clone(st.rows), st.dead, slices.Clone(st.late)}
 	return nil
 }
 
 func (s *memorySink) Close() error { return nil }
 
-// String is all rows, in order.
-func (s *memorySink) String() string {
+// differs says how the rows up to a window end, the dead letters and the late
+// records differ from those of another sink; "": not at all.
+func (s *memorySink) differs(from *memorySink, final int64) string {
 	var lines []string
 	for k, v := range s.rows {
-		lines = append(lines, k+": "+v)
+		if w, ok := from.rows[k]; k.end <= final && (!ok || v != w) {
+			lines = append(lines, fmt.Sprintf("%v: %x, not %x", k, v, w))
+		}
+	}
+	for k, w := range from.rows {
+		if _, ok := s.rows[k]; k.end <= final && !ok {
+			lines = append(lines, fmt.Sprintf("%v: missing, not %x", k, w))
+		}
 	}
 	slices.Sort(lines)
-	slices.SortFunc(s.late, func(a, b int64) int { return cmp.Compare(a, b) })
-	return fmt.Sprintf("%s\ndead %d, late %v", strings.Join(lines, "\n"), s.dead, s.late)
+	slices.Sort(s.late)
+	slices.Sort(from.late)
+	if s.dead != from.dead || !slices.Equal(s.late, from.late) {
+		lines = append(lines, fmt.Sprintf("%d dead, not %d; late %v, not %v", s.dead, from.dead, s.late, from.late))
+	}
+	const shown = 20
+	if n := len(lines); n > shown {
+		lines = append(lines[:shown], fmt.Sprintf("and %d more", n-shown))
+	}
+	return strings.Join(lines, "\n")
 }

@@ -27,14 +27,14 @@ source:
   allowed_lateness: %ds
   idle_after: %ds
   %s
-grid: {resolution: 7, rings: [0, 2], emit: neighborhood}
-windows: {pane: 10s, sizes: [10s, 60s]}
+grid: {resolution: 7, rings: [0, 1], emit: neighborhood}
+windows: {pane: 10s, sizes: [10s, 20s]}
 aggregates:
   - {name: n, op: count}
   - {name: even, op: sum, of: value, where: "value %% 2 == 0"}
   - {name: low, op: min, of: x}
 features:
-  - {name: share, expr: "n_k0_w10s / (n_k2_w1m + 1)"}
+  - {name: share, expr: "n_k0_w10s / (n_k1_w20s + 1)"}
 `, allowed/second, max(idle/second, 60), dedup), "test.yaml")
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -112,8 +113,8 @@ func TestSameRows(t *testing.T) {
 				cfg.Timing.Drift = rapid.SampledFrom([]time.Duration{time.Second, time.Hour}).Draw(rt, "drift")
 				cfg.Range.FinalOnly = rapid.Bool().Draw(rt, "final only")
 				got, s := bounded(t, cfg)
-				if got.String() != want.String() {
-					rt.Fatalf("got\n%s\nwant\n%s", got, want)
+				if d := got.differs(want, math.MaxInt64); d != "" {
+					rt.Fatal(d)
 				}
 				if s.Counts != summary.Counts {
 					rt.Fatalf("got %+v, want %+v", s.Counts, summary.Counts)
@@ -163,10 +164,10 @@ func TestStopAndGoOn(t *testing.T) {
 	plan := testPlan(t, 0, 20*second, 0)
 	want, _ := bounded(t, Config{Plan: plan, Source: &memorySource{partitions: dealt, batch: 10, bounded: true}})
 	synctest.Test(t, func(t *testing.T) {
-		store := newMemoryStore()
+		store, disk := newMemoryStore(), &memoryDisk{}
 		for stops := 0; ; stops++ {
 			sink := newMemorySink()
-			sink.pace = time.Millisecond
+			sink.pace, sink.disk = time.Millisecond, disk
 			r, err := NewRunner(Config{
 				Plan: plan, Source: &memorySource{partitions: dealt, batch: 3, bounded: true}, Sinks: []Sink{sink},
 				Generations: store, Range: Range{Bounded: true}, Timing: Timing{Drift: 30 * time.Second},
@@ -184,8 +185,8 @@ func TestStopAndGoOn(t *testing.T) {
 			if !s.Complete {
 				continue
 			}
-			if got := sink.String(); stops == 0 || got != want.String() {
-				t.Fatalf("stopped %d times, got\n%s\nwant\n%s", stops, got, want)
+			if d := sink.differs(want, math.MaxInt64); stops == 0 || d != "" {
+				t.Fatalf("stopped %d times: %s", stops, d)
 			}
 			return
 		}

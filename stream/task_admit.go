@@ -141,11 +141,12 @@ func (t *Task) pick(b *Batch) {
 	}
 }
 
-// index finds the cells of the points in scratch.
+// index finds the cells of the points in scratch, all of which have passed the
+// check of locations: for those there is no error.
 func (t *Task) index() {
 	s, e := &t.scratch, &t.scratch.events
 	e.cells = resize(e.cells, len(s.lats))
-	geo.IndexBatch(e.cells, s.lats, s.lngs, t.intake.resolution)
+	_ = geo.IndexBatch(e.cells, s.lats, s.lngs, t.intake.resolution)
 }
 
 // resize is s with n values, old or zero.
