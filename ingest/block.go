@@ -135,7 +135,7 @@ func (c *cutter) next(to *block) error {
 				to.data = data[:0]
 				return fmt.Errorf("%s has no line end in %d bytes: it is no %s file", c.path, len(data), c.format)
 			}
-			want = 2 * len(data)
+			want = min(2*len(data), longest+1)
 			continue
 		}
 		if c.ended == nil {

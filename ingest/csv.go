@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hextide/hextide/stream"
@@ -35,52 +36,54 @@ func csvFrame(data []byte, limit int, final bool) frame {
 	}
 	// The field that the first quote is in starts behind the last comma before it.
 	at := bytes.LastIndexByte(data[:quote], ',') + 1
-	for {
-		if data[at] == '"' {
-			closed, more := closingQuote(data, at+1, limit, final)
-			switch {
-			case more:
-				return frame{more: true}
-			case closed < 0:
-				return plainLine
-			}
-			at = closed + 1
-			if at == len(data) {
-				return frame{end: at, next: at, more: !final}
-			}
-			if data[at] == '\r' && at+1 == len(data) {
-				return frame{end: at, next: at + 1, more: !final}
-			}
-			if data[at] == '\r' && data[at+1] == '\n' {
-				return frame{end: at, next: at + 2}
-			}
-			if data[at] == '\n' {
-				return frame{end: at, next: at + 1}
-			}
-			if data[at] != ',' {
-				return plainLine
-			}
-		} else {
-			n := bytes.IndexAny(data[at:], ",\n\"")
-			switch {
-			case n < 0 && len(data) > limit || n >= 0 && at+n > limit:
-				return plainLine
-			case n < 0 && !final:
-				return frame{more: true}
-			case n < 0:
-				return frame{end: withoutCR(data), next: len(data)}
-			case data[at+n] == '"':
-				return plainLine
-			case data[at+n] == '\n':
-				return frame{end: withoutCR(data[:at+n]), next: at + n + 1}
-			}
-			at += n
+	for at < len(data) {
+		end, more := fieldEnd(data, at, limit, final)
+		switch {
+		case more:
+			return frame{more: true}
+		case end < 0:
+			return plainLine
+		case end == len(data):
+			return frame{end: withoutCR(data), next: end, more: !final}
+		case data[end] == '\n':
+			return frame{end: withoutCR(data[:end]), next: end + 1}
 		}
-		at++ // behind the comma
-		if at == len(data) {
-			return frame{end: at, next: at, more: !final}
-		}
+		at = end + 1 // behind the comma
 	}
+	return frame{end: at, next: at, more: !final}
+}
+
+// fieldEnd is where the comma or line end behind the field that starts at from
+// is, or the end of data; -1: the field's quoting is wrong, or it is not over
+// within limit bytes of data.
+func fieldEnd(data []byte, from, limit int, final bool) (end int, more bool) {
+	if data[from] != '"' {
+		n := bytes.IndexAny(data[from:], ",\n\"")
+		switch {
+		case n < 0 && len(data) > limit || n >= 0 && from+n > limit:
+			return -1, false
+		case n < 0:
+			return len(data), !final
+		case data[from+n] == '"':
+			return -1, false
+		}
+		return from + n, false
+	}
+	closed, more := closingQuote(data, from+1, limit, final)
+	if more || closed < 0 {
+		return -1, more
+	}
+	end = closed + 1
+	if end < len(data) && data[end] == '\r' && (end+1 == len(data) || data[end+1] == '\n') {
+		end++
+	}
+	if end == len(data) {
+		return end, !final
+	}
+	if data[end] != ',' && data[end] != '\n' {
+		return -1, false
+	}
+	return end, false
 }
 
 // closingQuote finds the quote that ends a quoted field whose text starts at
@@ -141,7 +144,8 @@ func newCSVCodec(s *Schema, columns []string, maxRecord int) (*csvCodec, error) 
 			c.wanted[j], found = i, true
 		}
 		if !found {
-			return nil, &MissingColumnError{Path: "the input", Column: name, Near: near(name, columns), Have: columns}
+			others := slices.DeleteFunc(slices.Clone(columns), func(have string) bool { return slices.Contains(names, have) })
+			return nil, &MissingColumnError{Path: "the input", Column: name, Near: near(name, others), Have: columns}
 		}
 	}
 	return c, nil
@@ -170,7 +174,7 @@ func csvHeader(record []byte) ([]string, error) {
 
 // Append implements Codec.
 func (c *csvCodec) Append(b *stream.Batch, record []byte) {
-	count, ok := 0, len(record) <= c.max
+	count, ok := 0, len(record) > 0 && len(record) <= c.max
 	if ok {
 		count, ok = c.split(record)
 	}
@@ -296,34 +300,38 @@ func newCanonical(s *Schema, columns []string, maxRecord int) (*canonical, error
 	return &canonical{from: from, to: to}, nil
 }
 
-// of is the canonical line of a record; valid until the next call. A record that
-// does not parse stays as it is, with commas behind it where it would parse as a
-// canonical one: what is a dead letter in the file is one behind it.
+// of is the canonical line of a record; valid until the next call. What is a
+// dead letter in the file is one as a line too, for the same reason: a record
+// that does not parse stays as it is, with commas behind it where it would parse
+// as a canonical one, and one with columns missing has one missing still.
 func (c *canonical) of(record []byte) []byte {
-	for i := range c.from.values {
-		c.from.values[i] = value{}
-	}
+	clear(c.from.values)
 	c.line = c.line[:0]
 	count, ok := 0, len(record) <= c.from.max
 	if ok {
 		count, ok = c.from.split(record)
 	}
-	if ok && count <= len(c.from.wanted) {
-		for i, v := range c.from.values {
-			if i > 0 {
+	have, want := len(c.from.wanted), len(c.to.wanted)
+	if !ok || count > have {
+		c.line = append(c.line, record...)
+		if count, ok := c.to.split(record); ok && count <= want {
+			for range want {
 				c.line = append(c.line, ',')
-			}
-			if count == len(c.from.wanted) {
-				c.line = appendCSV(c.line, v.text)
 			}
 		}
 		return c.line
 	}
-	c.line = append(c.line, record...)
-	if count, ok := c.to.split(record); ok && count <= len(c.to.wanted) {
-		for range len(c.to.wanted) {
+	if count < have {
+		if count < want {
+			return append(c.line, record...)
+		}
+		want--
+	}
+	for i, v := range c.from.values[:want] {
+		if i > 0 {
 			c.line = append(c.line, ',')
 		}
+		c.line = appendCSV(c.line, v.text)
 	}
 	return c.line
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -235,6 +236,30 @@ func (s *Files) Describe(ctx context.Context) (any, error) {
 		d.Files = append(d.Files, FileDescription{Name: filepath.Base(f.path), Size: f.size, SHA256: f.hash})
 	}
 	return d, nil
+}
+
+// Resume implements stream.Resumer: the files must be the same ones, in the same order.
+func (s *Files) Resume(ctx context.Context, description []byte) error {
+	var was FilesDescription
+	if err := json.Unmarshal(description, &was); err != nil || was.Kind != "files" {
+		return fmt.Errorf("the earlier run did not read files: %s", description)
+	}
+	d, err := s.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	now := d.(FilesDescription)
+	if len(was.Files) != len(now.Files) || was.Format != now.Format {
+		return fmt.Errorf("the input has changed: there were %d %s files and there are %d %s files",
+			len(was.Files), was.Format, len(now.Files), now.Format)
+	}
+	for i, f := range now.Files {
+		if was := was.Files[i]; f != was {
+			return fmt.Errorf("the input has changed: file %d was %s with %d bytes, sha256 %s, and is %s with %d bytes, sha256 %s",
+				i+1, was.Name, was.Size, was.SHA256, f.Name, f.Size, f.SHA256)
+		}
+	}
+	return nil
 }
 
 // digest finds a file's hash.

@@ -3,8 +3,10 @@ package ingest
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -41,8 +43,8 @@ type KafkaOptions struct {
 // that is gone, an offset that is gone, wrong credentials.
 //
 // Partitions that are added to the topic while it is read are not read: that is
-// logged once, as a warning, and NewPartitions counts them. A restart reads them
-// from their beginning.
+// logged once, as a warning, and NewPartitions counts them. A source that is made
+// anew lists them.
 type Kafka struct {
 	schema     Schema
 	options    KafkaOptions
@@ -194,8 +196,11 @@ func (k *Kafka) topic(ctx context.Context) (kadm.TopicDetail, error) {
 	name, brokers := k.options.Topic, k.options.Cluster.Brokers
 	all, err := k.admin.ListTopics(ctx, name)
 	if err != nil {
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			err = fmt.Errorf("no answer within %v: %w", k.options.Connect, err)
+		case errors.Is(err, io.EOF):
+			err = fmt.Errorf("the broker ends the connection; does it want TLS, or other credentials? (%w)", err)
 		}
 		return kadm.TopicDetail{}, fmt.Errorf("reaching Kafka at %s: %w", strings.Join(brokers, ","), err)
 	}
@@ -225,6 +230,33 @@ func (k *Kafka) Describe(context.Context) (any, error) {
 		d.Ends = append(d.Ends, k.ends...)
 	}
 	return d, nil
+}
+
+// Resume implements stream.Resumer: the topic must be the same one, and bounded
+// input ends where it ended for the earlier run, in the partitions of that run.
+func (k *Kafka) Resume(_ context.Context, description []byte) error {
+	var was KafkaDescription
+	if err := json.Unmarshal(description, &was); err != nil || was.Kind != "kafka" {
+		return fmt.Errorf("the earlier run did not read from Kafka: %s", description)
+	}
+	if id := hex.EncodeToString(k.id[:]); was.Topic != k.options.Topic || was.TopicID != id {
+		return fmt.Errorf("the earlier run read topic %q (%s), this is topic %q (%s)", was.Topic, was.TopicID, k.options.Topic, id)
+	}
+	if !k.options.Bounded || was.Ends == nil {
+		return nil
+	}
+	if len(was.Ends) > len(k.partitions) {
+		return fmt.Errorf("topic %q had %d partitions and has %d", was.Topic, len(was.Ends), len(k.partitions))
+	}
+	for i, end := range was.Ends {
+		if end > k.ends[i] {
+			return fmt.Errorf("partition %d of topic %q had %d records and has %d", i, was.Topic, end, k.ends[i])
+		}
+		k.partitions[i].End = end
+	}
+	k.partitions = k.partitions[:len(was.Ends)]
+	k.ends = was.Ends
+	return nil
 }
 
 // NewPartitions is how many partitions the topic has got since the source was made.

@@ -76,7 +76,7 @@ func (k *Kafka) watch(ctx context.Context) {
 func (k *Kafka) count(partitions int) {
 	added := int64(partitions - len(k.partitions))
 	if added > k.added.Swap(max(0, added)) {
-		k.options.Log.Warn("the topic has new partitions, which are not read before a restart",
+		k.options.Log.Warn("the topic has new partitions, which are not read",
 			"topic", k.options.Topic, "read", len(k.partitions), "partitions", partitions)
 	}
 }

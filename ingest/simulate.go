@@ -77,7 +77,8 @@ func Simulate(ctx context.Context, o SimulateOptions) (SimulateProgress, error) 
 		return s.progress, err
 	}
 	defer reader.Close()
-	return s.progress, s.replay(ctx, reader)
+	err = s.replay(ctx, reader)
+	return s.progress, err
 }
 
 // simulation is one call of Simulate.

@@ -69,10 +69,11 @@ func newLayout(plan *pipeline.Plan) (*layout, error) {
 	for _, c := range plan.Columns {
 		if c.Kind == column.Float {
 			nodes = append(nodes, schema.NewFloat64Node(c.Name, parquet.Repetitions.Optional, -1))
-		} else {
-			nodes = append(nodes, schema.NewInt64Node(c.Name, parquet.Repetitions.Optional, -1))
+			properties = append(properties, parquet.WithEncodingFor(c.Name, parquet.Encodings.ByteStreamSplit))
+			continue
 		}
-		properties = append(properties, parquet.WithEncodingFor(c.Name, parquet.Encodings.ByteStreamSplit))
+		nodes = append(nodes, schema.NewInt64Node(c.Name, parquet.Repetitions.Optional, -1))
+		properties = append(properties, parquet.WithEncodingFor(c.Name, parquet.Encodings.DeltaBinaryPacked))
 	}
 	root, err := schema.NewGroupNode("row", parquet.Repetitions.Required, nodes, -1)
 	if err != nil {
