@@ -28,7 +28,7 @@ func (s *Server) routes(calls http.Handler) http.Handler {
 		mux.Handle("GET /metrics", s.parts.Metrics)
 	}
 	if s.parts.Page != nil {
-		mux.Handle("GET /", s.parts.Page)
+		mux.Handle("/", s.parts.Page)
 	}
 	return mux
 }
