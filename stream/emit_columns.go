@@ -76,15 +76,17 @@ func appendNulls(to *column.Vector, first, n int) {
 // finish adds an aggregate's column.
 func (w *columnWriter) finish(f *finalSpec, v *values, to *column.Vector) (overflows int64) {
 	a := &w.shape.aggregates[f.aggregate]
+	if a.Plain() {
+		n := len(to.Ints)
+		to.Ints = slices.Grow(to.Ints, v.n)[:n+v.n]
+		if v.integers(to.Ints[n:], v.number(f.ring, f.size, a.Measures[0])) {
+			return 0
+		}
+		to.Ints = to.Ints[:n]
+	}
 	w.parts = w.parts[:0]
 	for _, m := range a.Measures {
-		w.parts = append(w.parts, v.columns[v.number(f.ring, f.size, m)])
-	}
-	if a.Plain() && w.parts[0].Hi == nil {
-		for _, lo := range w.parts[0].Lo {
-			to.Ints = append(to.Ints, int64(lo))
-		}
-		return 0
+		w.parts = append(w.parts, v.column(v.number(f.ring, f.size, m)))
 	}
 	return a.Finish(to, w.parts, v.n)
 }

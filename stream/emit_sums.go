@@ -140,22 +140,19 @@ func (d *diskSums) fill(to *lane, l, lanes int, lows, highs []int64) {
 	}
 }
 
-// column is the block's sums of a lane over a ring; lo and hi are memory for it.
-func (d *diskSums) column(ring, l int, lo []uint64, hi []int64) aggregate.MeasureColumn {
+// column is the block's sums of a lane over a ring, in the words as they are
+// where they can stay; lo and hi are memory for it.
+func (d *diskSums) column(ring, l int, lo []uint64, hi []int64) (aggregate.MeasureColumn, packed) {
 	at := d.lanes[l]
 	words := d.block.Column(ring, at.word)
 	switch at.kind {
 	case narrow:
-		for i, w := range words {
-			lo[i] = w >> (at.shift & 63) & laneMask
-		}
+		return aggregate.MeasureColumn{}, packed{words, at.shift}
 	case full:
-		lo = words
-	default:
-		d.wide(ring, at.word, lo, hi)
-		return aggregate.MeasureColumn{Lo: lo, Hi: hi}
+		return aggregate.MeasureColumn{Lo: words}, packed{}
 	}
-	return aggregate.MeasureColumn{Lo: lo}
+	d.wide(ring, at.word, lo, hi)
+	return aggregate.MeasureColumn{Lo: lo, Hi: hi}, packed{}
 }
 
 // wide puts limbs together, modulo 2^128.

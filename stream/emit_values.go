@@ -14,16 +14,23 @@ type values struct {
 	n       int // rows
 	rings   int // loaded
 	columns []aggregate.MeasureColumn
+	packed  []packed // by column: where it is not in columns yet
 	memory  []uint64
 	highs   []int64
 	folded  []int64 // extrema over rings, of all rows: (row·rings + ring)·extremes + extremum
 	sources []int64 // extrema of the sources
 }
 
+// packed is a column of narrow lanes in the words that hold them.
+type packed struct {
+	words []uint64 // nil: the column is in columns
+	shift int
+}
+
 func newValues(sh *shape) values {
 	n := len(sh.rings) * len(sh.sizes) * len(sh.measures)
 	return values{
-		shape: sh, columns: make([]aggregate.MeasureColumn, n),
+		shape: sh, columns: make([]aggregate.MeasureColumn, n), packed: make([]packed, n),
 		memory: make([]uint64, n*BlockRows), highs: make([]int64, n*BlockRows),
 	}
 }
@@ -39,9 +46,43 @@ func (v *values) number(ring, window, measure int) int {
 	return (ring*len(v.shape.sizes)+window)*len(v.shape.measures) + measure
 }
 
+// column is a column of the block.
+func (v *values) column(number int) aggregate.MeasureColumn {
+	if p := &v.packed[number]; p.words != nil {
+		lo, _ := v.own(number)
+		for i, w := range p.words {
+			lo[i] = w >> (p.shift & 63) & laneMask
+		}
+		v.columns[number], p.words = aggregate.MeasureColumn{Lo: lo}, nil
+	}
+	return v.columns[number]
+}
+
+// integers writes a column that is an int64 column as it stands; false where it
+// does not fit 64 bits.
+func (v *values) integers(dst []int64, number int) bool {
+	if p := &v.packed[number]; p.words != nil {
+		words, shift := p.words[:len(dst)], p.shift&63
+		for i := range dst {
+			dst[i] = int64(words[i] >> shift & laneMask)
+		}
+		return true
+	}
+	c := &v.columns[number]
+	if c.Hi != nil {
+		return false
+	}
+	lo := c.Lo[:len(dst)]
+	for i := range dst {
+		dst[i] = int64(lo[i])
+	}
+	return true
+}
+
 // nothing loads n rows in which there is nothing.
 func (v *values) nothing(n int) {
 	v.n, v.rings = n, len(v.shape.rings)
+	clear(v.packed)
 	for i := range v.columns {
 		lo, _ := v.own(i)
 		none := uint64(identity(v.shape.measures[i%len(v.shape.measures)].Kind))
@@ -55,6 +96,7 @@ func (v *values) nothing(n int) {
 // direct loads the windows' own values; slot −1 is a cell with nothing.
 func (v *values) direct(em *emission, level int, rows []aggregate.Ordered) {
 	v.n, v.rings = len(rows), 1
+	clear(v.packed)
 	w := em.v.windows[level]
 	sums, highs := w.Sums()
 	lanes := w.Lanes()
@@ -152,6 +194,7 @@ func (v *values) pick(into, from []int64) {
 // ringed loads the disk sums' block.
 func (v *values) ringed(d *diskSums) {
 	v.n, v.rings = len(d.block.Cells), len(v.shape.rings)
+	clear(v.packed)
 	for ring := range v.shape.rings {
 		for size := range v.shape.sizes {
 			for m := range v.shape.measures {
@@ -162,7 +205,7 @@ func (v *values) ringed(d *diskSums) {
 					v.columns[number] = aggregate.MeasureColumn{Lo: lo}
 					continue
 				}
-				v.columns[number] = d.column(ring, v.shape.lane(m, size), lo, hi)
+				v.columns[number], v.packed[number] = d.column(ring, v.shape.lane(m, size), lo, hi)
 			}
 		}
 	}

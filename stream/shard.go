@@ -166,6 +166,10 @@ var never = turn{at: math.MaxInt64}
 
 func (a turn) before(b turn) bool { return a.at < b.at || a.at == b.at && !a.later && b.later }
 
+// stepBlocks is the number of blocks from which on a Step closes no further pane:
+// they wait in memory until the sinks have taken them.
+const stepBlocks = 32
+
 // Step closes a bounded number of panes: ascending by window end, then by
 // territory. The frontier that it leaves covers the rows before it. more says
 // that there are panes left to close.
@@ -188,7 +192,10 @@ func (s *Shard) Step(out *Output) (more bool, err error) {
 			if err := s.close(t, next, out); err != nil {
 				return false, fmt.Errorf("territory %s: %w", s.shape.territories.Name(t.id), err)
 			}
-			if budget--; budget <= 0 {
+			if budget--; len(out.Rows) >= stepBlocks {
+				budget = 0
+			}
+			if budget <= 0 {
 				break
 			}
 		}
