@@ -29,6 +29,7 @@ type memorySource struct {
 	batch      int
 	bounded    bool
 	started    time.Time
+	about      string
 	fail       error // what Read returns at the end in place of io.EOF
 }
 
@@ -45,7 +46,7 @@ func (s *memorySource) Open(_ context.Context, partition int32, position int64) 
 }
 
 func (s *memorySource) Describe(context.Context) (any, error) {
-	return map[string]any{"partitions": len(s.partitions)}, nil
+	return map[string]any{"partitions": len(s.partitions), "about": s.about}, nil
 }
 
 func (s *memorySource) Close() error { return nil }
@@ -121,6 +122,7 @@ type memoryStore struct {
 	log         []ControlEntry
 	full        int // so many writes fail
 	disk        *memoryDisk
+	abortAfter  time.Duration // the power is cut; 0: it is not
 }
 
 func newMemoryStore() *memoryStore {

@@ -17,7 +17,6 @@ type crasher struct {
 	point  string
 	n      int
 	runner *Runner
-	power  *power // nothing is cut twice
 }
 
 func (c *crasher) crash(point string) {
@@ -50,6 +49,10 @@ func attempt(t *testing.T, cfg Config, store *memoryStore, point string, n int, 
 		timer := time.AfterFunc(stop, r.Stop)
 		defer timer.Stop()
 	}
+	if store.abortAfter > 0 {
+		timer := time.AfterFunc(store.abortAfter, func() { c.store.power.cut(); r.Abort() })
+		defer timer.Stop()
+	}
 	s, err = r.Run(t.Context())
 	cut := store.power.on() != nil
 	nothingBeyond(t, r)
@@ -63,7 +66,7 @@ func attempt(t *testing.T, cfg Config, store *memoryStore, point string, n int, 
 // come back, some with events that are late by then.
 func live(seed uint64) [][]arrival {
 	r := rand.New(rand.NewPCG(seed, 3))
-	dealt := shuffled(city(seed, 300, second), r, 3)
+	dealt := shuffled(city(seed, 150, second), r, 3)
 	for p := range dealt {
 		start := dealt[p][0].time
 		pause := time.Duration(0)
@@ -94,9 +97,9 @@ func liveConfig(plan *pipeline.Plan, dealt [][]arrival) Config {
 
 // replayed holds a live run's sink against the bounded replay of what it read,
 // with its control log.
-func replayed(t *testing.T, plan *pipeline.Plan, dealt [][]arrival, sink *memorySink, s *Summary) {
+func replayed(t *testing.T, plan *pipeline.Plan, dealt [][]arrival, sink *memorySink, s *Summary, times int) {
 	t.Helper()
-	for batch := range 3 {
+	for batch := range times {
 		again, r := bounded(t, Config{
 			Plan: plan, Replay: s.Control, Shape: Shape{Workers: 1 + batch, Shards: 8},
 			Source: &memorySource{partitions: dealt, batch: 1 + 20*batch, bounded: true},
@@ -126,7 +129,7 @@ func TestReplayWithControlLog(t *testing.T) {
 				}
 			}
 			late += s.Counts.Late
-			replayed(t, plan, dealt, sink, s)
+			replayed(t, plan, dealt, sink, s, 3)
 		})
 	}
 	if left < 12 || late == 0 {
@@ -136,22 +139,22 @@ func TestReplayWithControlLog(t *testing.T) {
 
 // Crashed at every point, and started again, a live run loses and doubles nothing.
 func TestCrashLive(t *testing.T) {
-	plan := testPlan(t, 0, 20*second, 0)
-	dealt := live(5)
 	visited := map[string]bool{}
-	for _, point := range CrashPoints {
-		for _, n := range []int{1, 3, 8} {
+	for i, point := range CrashPoints {
+		for _, n := range []int{1, 4} {
+			plan := testPlan(t, int64((i+n)%2)*4*second, int64(i%3)*10*second, 0)
+			dealt := live(uint64(i % 4))
 			synctest.Test(t, func(t *testing.T) {
 				store := newMemoryStore()
 				cfg := liveConfig(plan, dealt)
 				for {
 					sink, s, crashed := attempt(t, cfg, store, point, n, liveFor)
 					if !crashed {
-						replayed(t, plan, dealt, sink, s)
+						replayed(t, plan, dealt, sink, s, 1)
 						return
 					}
 					visited[point] = true
-					if n = n + 2; n > 12 {
+					if n = n + 2; n > 7 {
 						n = 0
 					}
 				}
@@ -159,9 +162,29 @@ func TestCrashLive(t *testing.T) {
 		}
 	}
 	for _, point := range CrashPoints {
-		if !visited[point] && !strings.HasPrefix(point, "end:before") && !strings.HasPrefix(point, "end:after") {
+		if !visited[point] && point != CrashBeforeEnd && point != CrashAfterEnd {
 			t.Errorf("never crashed at %s", point)
 		}
+	}
+}
+
+// Aborted at any moment, and started again, it is the same.
+func TestAbortLive(t *testing.T) {
+	for seed := range uint64(6) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		plan := testPlan(t, int64(seed%2)*4*second, int64(seed%3)*10*second, 0)
+		dealt := live(seed)
+		synctest.Test(t, func(t *testing.T) {
+			store := newMemoryStore()
+			cfg := liveConfig(plan, dealt)
+			for range 5 {
+				store.abortAfter = time.Duration(r.Int64N(int64(40 * time.Second)))
+				attempt(t, cfg, store, "", 0, liveFor)
+			}
+			store.abortAfter = 0
+			sink, s, _ := attempt(t, cfg, store, "", 0, liveFor)
+			replayed(t, plan, dealt, sink, s, 1)
+		})
 	}
 }
 
@@ -170,7 +193,7 @@ func TestCrashLive(t *testing.T) {
 func TestCrashBounded(t *testing.T) {
 	for _, span := range []int64{0, 20 * second} {
 		plan := testPlan(t, 0, span, 0)
-		dealt := shuffled(city(6, 300, second), rand.New(rand.NewPCG(6, 6)), 3)
+		dealt := shuffled(city(6, 150, second), rand.New(rand.NewPCG(6, 6)), 3)
 		want, summary := bounded(t, Config{Plan: plan, Source: &memorySource{partitions: dealt, batch: 10, bounded: true}})
 		visited := map[string]bool{}
 		for _, point := range CrashPoints {

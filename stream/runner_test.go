@@ -13,7 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"pgregory.net/rapid"
+	"github.com/hextide/hextide/pipeline"
 )
 
 // city draws events in the order of their times, spread over some places on both
@@ -89,38 +89,40 @@ func nothingBeyond(t testing.TB, r *Runner) {
 // The rows are those of the events, however they are shuffled, dealt out, cut
 // into batches and spread over workers.
 func TestSameRows(t *testing.T) {
-	for _, span := range []int64{0, 20 * second} {
-		t.Run(fmt.Sprint("span=", span/second), func(t *testing.T) {
-			events := city(1, 600, second)
-			plan := testPlan(t, 0, span, 0)
-			one := [][]arrival{nil}
-			for _, e := range events {
-				one[0] = append(one[0], arrival{testEvent: e})
-			}
-			want, summary := bounded(t, Config{Plan: plan, Source: &memorySource{partitions: one, batch: 50, bounded: true}})
-			if len(want.rows) < 100 || summary.Counts.Aggregated+summary.Counts.Duplicates != 600 || int64(len(want.rows)) != summary.Counts.Rows {
-				t.Fatalf("%d rows, %+v", len(want.rows), summary.Counts)
-			}
-			rapid.Check(t, func(rt *rapid.T) {
-				seed := rapid.Uint64().Draw(rt, "seed")
-				dealt := shuffled(events, rand.New(rand.NewPCG(seed, 1)), rapid.IntRange(1, 8).Draw(rt, "partitions"))
-				cfg := Config{Plan: plan, Source: &memorySource{
-					partitions: dealt, bounded: true, batch: rapid.SampledFrom([]int{1, 7, 100}).Draw(rt, "batch"),
-				}}
-				cfg.Shape.Workers = rapid.IntRange(1, 4).Draw(rt, "workers")
-				cfg.Shape.Shards = rapid.SampledFrom([]int{1, 4, 64}).Draw(rt, "shards")
-				cfg.Shape.Depth = rapid.SampledFrom([]int{1, 256}).Draw(rt, "depth")
-				cfg.Timing.Drift = rapid.SampledFrom([]time.Duration{time.Second, time.Hour}).Draw(rt, "drift")
-				cfg.Range.FinalOnly = rapid.Bool().Draw(rt, "final only")
-				got, s := bounded(t, cfg)
-				if d := got.differs(want, math.MaxInt64); d != "" {
-					rt.Fatal(d)
-				}
-				if s.Counts != summary.Counts {
-					rt.Fatalf("got %+v, want %+v", s.Counts, summary.Counts)
-				}
-			})
+	for _, c := range []struct{ allowed, span int64 }{{0, 0}, {0, 20 * second}, {8 * second, 0}, {8 * second, 20 * second}} {
+		t.Run(fmt.Sprintf("allowed=%d,span=%d", c.allowed/second, c.span/second), func(t *testing.T) {
+			t.Parallel()
+			sameRows(t, testPlan(t, c.allowed, c.span, 0))
 		})
+	}
+}
+
+func sameRows(t *testing.T, plan *pipeline.Plan) {
+	const n = 300
+	events := city(1, n, second)
+	one := [][]arrival{nil}
+	for _, e := range events {
+		one[0] = append(one[0], arrival{testEvent: e})
+	}
+	want, summary := bounded(t, Config{Plan: plan, Source: &memorySource{partitions: one, batch: 50, bounded: true}})
+	if len(want.rows) < n || summary.Counts.Aggregated+summary.Counts.Duplicates != n || int64(len(want.rows)) != summary.Counts.Rows {
+		t.Fatalf("%d rows, %+v", len(want.rows), summary.Counts)
+	}
+	for seed := range uint64(16) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		dealt := shuffled(events, r, 1+r.IntN(8))
+		pick := func(of ...int) int { return of[r.IntN(len(of))] }
+		cfg := Config{Plan: plan, Source: &memorySource{partitions: dealt, bounded: true, batch: pick(1, 7, 100)}}
+		cfg.Shape = Shape{Workers: 1 + r.IntN(4), Shards: pick(1, 4, 64), Depth: pick(1, 256), Queue: pick(1, 64)}
+		cfg.Timing.Drift = []time.Duration{time.Second, time.Hour}[r.IntN(2)]
+		cfg.Range.FinalOnly = r.IntN(2) == 0
+		got, s := bounded(t, cfg)
+		if d := got.differs(want, math.MaxInt64); d != "" {
+			t.Fatalf("seed %d, %+v: %s", seed, cfg.Shape, d)
+		}
+		if s.Counts != summary.Counts {
+			t.Fatalf("seed %d: got %+v, want %+v", seed, s.Counts, summary.Counts)
+		}
 	}
 }
 
