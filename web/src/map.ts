@@ -30,6 +30,7 @@ export class CellMap {
       initialViewState: { longitude: 0, latitude: 20, zoom: 1 },
       controller: true,
       layers: [],
+      pickingRadius: 3,
       getTooltip: ({ object }: { object?: Cell }) => (object && 'value' in object
         ? { text: `${object.h3}\n${this.column} ${object.value === null ? 'null' : short(object.value)}` } : null),
       onClick: ({ object }: { object?: Cell }) => { if (object && 'value' in object) this.onChoose(object.h3); },
@@ -68,16 +69,25 @@ export class CellMap {
     return [box.left + x, box.top + y];
   }
 
-  // place moves the view to the middle of the cells (the median, which strays do
-  // not move) and far enough out to show most of them.
+  // place moves the view to where most of the counts are (weighted quantiles,
+  // which strays do not move).
   private place() {
-    const places = this.cells.map((c) => cellToLatLng(c.h3));
-    const middle = (k: 0 | 1, q: number) => places.map((p) => p[k]).sort((a, b) => a - b)[Math.floor(q * (places.length - 1))];
-    const span = Math.max(0.01, middle(0, 0.95) - middle(0, 0.05), 0.7 * (middle(1, 0.95) - middle(1, 0.05)));
+    const weighted = this.cells.map((c) => ({ at: cellToLatLng(c.h3), weight: Math.max(0, c.value ?? 0) + 1e-6 }));
+    const total = weighted.reduce((sum, c) => sum + c.weight, 0);
+    const quantile = (k: 0 | 1, q: number) => {
+      const sorted = [...weighted].sort((a, b) => a.at[k] - b.at[k]);
+      let sum = 0;
+      for (const c of sorted) {
+        sum += c.weight;
+        if (sum >= q * total) return c.at[k];
+      }
+      return sorted[sorted.length - 1].at[k];
+    };
+    const span = Math.max(0.02, quantile(1, 0.9) - quantile(1, 0.1), 1.3 * (quantile(0, 0.9) - quantile(0, 0.1)));
     this.deck.setProps({
       initialViewState: {
-        latitude: middle(0, 0.5), longitude: middle(1, 0.5), zoom: Math.max(1, Math.min(14, Math.log2(200 / span))), pitch: 0,
-        transitionDuration: 600, transitionInterpolator: new FlyToInterpolator(),
+        latitude: quantile(0, 0.5), longitude: quantile(1, 0.5), zoom: Math.max(1, Math.min(14, Math.log2(210 / span))), pitch: 0,
+        transitionDuration: 500, transitionInterpolator: new FlyToInterpolator(),
       },
     });
     this.placed = true;
