@@ -1,0 +1,144 @@
+package aggregate
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/hextide/hextide/exact"
+	"github.com/hextide/hextide/geo"
+	"pgregory.net/rapid"
+)
+
+// arrival is one cell's measures in a pane.
+type arrival struct {
+	start int64
+	cell  geo.Cell
+	sum   int64
+	low   int64
+	high  int64
+}
+
+var windowMeasures = []Measure{{Kind: Sum, Field: -1, Where: -1}, {Kind: Sum, Field: 0, Where: -1}, {Kind: Min, Field: 0, Where: -1}, {Kind: Max, Field: 0, Where: -1}}
+
+// Windows that slide, in any steps, with late entries and cells merged into
+// parents, hold what adding up the panes in them gives.
+func TestWindowsHoldTheirPanes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const pane = 10
+		sizes := rapid.SampledFrom([][]int64{{10}, {10, 30}, {20, 50, 120}}).Draw(t, "sizes")
+		table, parents := NewTable(), NewTable()
+		var via []int32
+		var panes Panes
+		own := NewWindows(windowMeasures, pane, sizes, table, true)
+		above := NewWindows(windowMeasures, pane, sizes, parents, true)
+		var all []arrival
+		end := int64(math.MinInt64)
+		for range rapid.IntRange(1, 40).Draw(t, "turns") {
+			if rapid.IntRange(0, 2).Draw(t, "slide") == 0 && end > math.MinInt64 {
+				end += pane * rapid.Int64Range(1, 4).Draw(t, "panes")
+				own.Slide(end, &panes, nil)
+				above.Slide(end, &panes, via)
+				panes.Drop(end - sizes[len(sizes)-1])
+			} else {
+				a := arrival{
+					start: pane * rapid.Int64Range(-3, 8).Draw(t, "pane"), cell: geo.Cell(rapid.IntRange(1, 6).Draw(t, "cell")),
+					sum: rapid.Int64().Draw(t, "sum"), low: rapid.Int64Range(-9, 9).Draw(t, "low"), high: rapid.Int64Range(-9, 9).Draw(t, "high"),
+				}
+				if end == math.MinInt64 {
+					end = -40
+					own.Slide(end, &panes, nil)
+					above.Slide(end, &panes, via)
+				}
+				a.start = max(a.start, end-sizes[len(sizes)-1])
+				all = append(all, a)
+				slot, added := table.Add(a.cell)
+				if added {
+					parent, _ := parents.Add(a.cell / 3)
+					via = append(via, parent)
+				}
+				e := Entries{Slots: []int32{slot}, Measures: []MeasureColumn{{Lo: []uint64{1}}, {Lo: []uint64{uint64(a.sum)}}, {Lo: []uint64{uint64(a.low)}}, {Lo: []uint64{uint64(a.high)}}}}
+				fresh := []bool{false}
+				panes.At(a.start).Merge(windowMeasures, e, fresh)
+				if a.start < end {
+					own.Include(a.start, &e, fresh, nil)
+					above.Include(a.start, &e, fresh, via)
+				}
+			}
+			agree(t, own, &panes, nil, all, func(c geo.Cell) geo.Cell { return c })
+			agree(t, above, &panes, via, all, func(c geo.Cell) geo.Cell { return c / 3 })
+		}
+	})
+}
+
+// agree compares windows with the sums of what arrived in them.
+func agree(t *rapid.T, w *Windows, panes *Panes, via []int32, all []arrival, of func(geo.Cell) geo.Cell) {
+	var active []geo.Cell
+	for s := range int32(w.table.Slots()) {
+		cell := w.table.Cell(s)
+		for i, size := range w.sizes {
+			var count, sum exact.Int128
+			low, high := None(Min), None(Max)
+			for _, a := range all {
+				if of(a.cell) == cell && a.start < w.End() && a.start >= w.End()-size {
+					count, sum = count.Add(exact.FromInt64(1)), sum.Add(exact.FromInt64(a.sum))
+					low, high = min(low, a.low), max(high, a.high)
+				}
+			}
+			if got := w.Sum(s, 0, i); got != count {
+				t.Fatalf("cell %d, window %d at %d: %v events, want %v", cell, size, w.End(), got, count)
+			}
+			if got := w.Sum(s, 1, i); got != sum {
+				t.Fatalf("cell %d, window %d at %d: sum %v, want %v", cell, size, w.End(), got, sum)
+			}
+			if l, h := w.Extreme(panes, via, s, 2, i), w.Extreme(panes, via, s, 3, i); l != low || h != high {
+				t.Fatalf("cell %d, window %d at %d: %d to %d, want %d to %d", cell, size, w.End(), l, h, low, high)
+			}
+			if i == len(w.sizes)-1 && !count.IsZero() {
+				active = append(active, cell)
+			}
+		}
+	}
+	slices.Sort(active)
+	var order []geo.Cell
+	for _, o := range w.Order() {
+		order = append(order, o.Cell)
+	}
+	if !slices.Equal(order, active) || len(w.Active()) != len(active) {
+		t.Fatalf("active cells %v (%d), want %v", order, len(w.Active()), active)
+	}
+}
+
+// A table that drops cells gives their slots to others, and finds the rest.
+func TestTableKeepsTheUsed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		table, want := NewTable(), map[geo.Cell]int32{}
+		for range rapid.IntRange(1, 300).Draw(t, "turns") {
+			c := geo.Cell(rapid.Uint64Range(1, 200).Draw(t, "cell"))
+			if rapid.IntRange(0, 60).Draw(t, "keep") == 0 {
+				table.Keep(func(s int32) bool { return table.Cell(s)%2 == 0 })
+				for c := range want {
+					if c%2 == 1 {
+						delete(want, c)
+					}
+				}
+				continue
+			}
+			slot, added := table.Add(c)
+			if old, known := want[c]; known == added || known && old != slot {
+				t.Fatalf("cell %d: slot %d, added %v, was %d", c, slot, added, old)
+			}
+			want[c] = slot
+		}
+		taken := map[int32]bool{}
+		for c, slot := range want {
+			if got, ok := table.Find(c); !ok || got != slot || table.Cell(slot) != c || taken[slot] {
+				t.Fatalf("cell %d: found %v at %d, want %d", c, ok, got, slot)
+			}
+			taken[slot] = true
+		}
+		if table.Len() != len(want) {
+			t.Fatalf("%d cells, want %d", table.Len(), len(want))
+		}
+	})
+}
