@@ -181,7 +181,8 @@ func decodeRapid(t *rapid.T, s ingest.Schema, record string) *stream.Batch {
 func TestNumbers(t *testing.T) {
 	s := kinds(ingest.CSV)
 	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.StringMatching(`-?[0-9]{1,17}(\.[0-9]{0,17})?|-?\.[0-9]{1,5}`).Draw(t, "number")
+		text := rapid.OneOf(rapid.StringMatching(`-?[0-9]{1,17}(\.[0-9]{0,17})?|-?\.[0-9]{1,5}`),
+			rapid.SampledFrom([]string{"-0", "-0.0", "0", "-.0", "999999999999999", "-9999999999999.99", "9999999999999999"})).Draw(t, "number")
 		b := decodeRapid(t, s, "1,"+text+",0,a,1,1,"+text+",1")
 		want, err := strconv.ParseFloat(text, 64)
 		if err != nil || b.Reasons != nil || math.Float64bits(b.Lats[0]) != math.Float64bits(want) || b.Fields[3].Floats[0] != want {

@@ -283,6 +283,34 @@ func TestInputChanged(t *testing.T) {
 	}
 }
 
+// A batch keeps its records until it is handed in again, however far reading has
+// come meanwhile.
+func TestBatchesStayWhole(t *testing.T) {
+	path, _ := writeTaxi(t, 100_000)
+	s := open(t, []string{path}, taxi, ingest.FileOptions{})
+	r, err := s.Open(t.Context(), 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	batches := make([]stream.Batch, 4)
+	next := int64(0)
+	for i := 0; err == nil; i++ {
+		b := &batches[i%len(batches)]
+		for row, position := range b.Positions {
+			if want := 1211068800 + position/5; b.Times[row] != want*1e6 || !strings.HasPrefix(string(b.Raw.At(row)), fmt.Sprint(want, ",eadectio,37.")) {
+				t.Fatalf("record %d has time %d and is now %q", position, b.Times[row], b.Raw.At(row))
+			}
+		}
+		if err = r.Read(t.Context(), b); err == nil {
+			next = b.Next
+		}
+	}
+	if err != io.EOF || next != 100_000 {
+		t.Errorf("reading ends at %d with %v", next, err)
+	}
+}
+
 // A resumed run goes on with the input that it had, or not at all.
 func TestResumeDescription(t *testing.T) {
 	a, b := "ts,lat,lng,id\n1,2,3,a\n", "ts,lat,lng,id\n1,2,3,b\n"
