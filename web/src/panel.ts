@@ -99,9 +99,13 @@ function data(text: string): HTMLTableCellElement {
 }
 
 export function score(s: Score | undefined) {
-  element('score').textContent = s && s.forecasts > 0
-    ? `${s.forecasts.toLocaleString('en')} forecasts: deviance ${short(s.deviance)} (last value ${short(s.lastValueDeviance)}, seasonal ${short(s.seasonalDeviance)}), MAE ${short(s.mae)}, bias ${short(s.bias)}, coverage ${short(s.coverage)}`
-    : 'no forecast has been judged yet';
+  if (!s || s.forecasts === 0) {
+    element('score').textContent = 'no forecast has been judged yet';
+    return;
+  }
+  const beside = [['last value', s.lastValueDeviance], ['seasonal', s.seasonalDeviance]] as const;
+  const others = beside.filter(([, deviance]) => deviance > 0).map(([name, deviance]) => `${name} ${short(deviance)}`).join(', ');
+  element('score').textContent = `${s.forecasts.toLocaleString('en')} forecasts: deviance ${short(s.deviance)}${others && ` (${others})`}, MAE ${short(s.mae)}, bias ${short(s.bias)}, coverage ${short(s.coverage)}`;
 }
 
 // notice shows what is wrong, or nothing.
