@@ -33,7 +33,7 @@ type compiler struct {
 }
 
 func (c *compiler) wrong(node positioned, format string, arguments ...any) error {
-	return &Error{Source: c.source, Offset: node.Location().From, What: fmt.Sprintf(format, arguments...)}
+	return wrongAt(c.source, node.Location().From, fmt.Sprintf(format, arguments...))
 }
 
 func (c *compiler) emit(s step, args ...value) value {

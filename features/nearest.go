@@ -4,7 +4,7 @@ package features
 // be: the first of those with the fewest edits (insert, delete, replace, swap of
 // neighbours), where these are few for its length; else "".
 func Nearest(name string, candidates []string) string {
-	best, fewest := "", max(1, len(name)/3)+1
+	best, fewest := "", min(max(1, len(name)/3)+1, len(name)) // a name of which nothing is left is not near
 	for _, c := range candidates {
 		if d := edits(name, c); d < fewest || d == fewest && best != "" && c < best {
 			best, fewest = c, d

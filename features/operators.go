@@ -111,11 +111,19 @@ func (c *compiler) in(n *ast.BinaryNode) (value, error) {
 	if !is || len(list.Nodes) == 0 {
 		return value{}, c.wrong(n.Right, "\"in\" wants a list of values in brackets")
 	}
+	x, err := c.compile(n.Left)
+	if err != nil {
+		return x, err
+	}
 	var found value
 	for i, node := range list.Nodes {
-		same := &ast.BinaryNode{Operator: "==", Left: n.Left, Right: node}
+		y, err := c.compile(node)
+		if err != nil {
+			return y, err
+		}
+		same := &ast.BinaryNode{Operator: "=="}
 		same.SetLocation(node.Location())
-		v, err := c.binary(same)
+		v, err := c.comparison(same, x, y)
 		if err != nil {
 			return v, err
 		}

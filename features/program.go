@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
@@ -29,13 +30,26 @@ type Program struct {
 // Error is what is wrong with an expression, and where.
 type Error struct {
 	Source string
-	Offset int // bytes
+	Offset int // bytes, 0 to len(Source)
 	What   string
 }
 
 // Error is one sentence.
 func (e *Error) Error() string {
-	return fmt.Sprintf("%s at character %d of %q", e.What, e.Offset+1, e.Source)
+	return fmt.Sprintf("%s at character %d of %q", e.What, utf8.RuneCountInString(e.Source[:e.Offset])+1, e.Source)
+}
+
+// wrongAt is an error at the parser's position, which counts characters.
+func wrongAt(source string, characters int, what string) *Error {
+	offset := len(source)
+	for at := range source {
+		if characters <= 0 {
+			offset = at
+			break
+		}
+		characters--
+	}
+	return &Error{Source: source, Offset: offset, What: what}
 }
 
 // MaxSource bounds the length of an expression, in bytes.
@@ -85,8 +99,7 @@ func syntaxError(source string, err error) error {
 	if !errors.As(err, &at) {
 		return &Error{Source: source, What: err.Error()}
 	}
-	offset := at.From
-	return &Error{Source: source, Offset: max(0, min(offset, len(source))), What: strings.TrimSuffix(at.Message, "\n")}
+	return wrongAt(source, at.From, strings.TrimSuffix(at.Message, "\n"))
 }
 
 func kindText(k column.Kind) string {

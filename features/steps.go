@@ -3,6 +3,7 @@ package features
 import (
 	"bytes"
 	"math"
+	"math/bits"
 
 	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/exact"
@@ -12,7 +13,22 @@ import (
 type runner = func(e *Evaluator, s *step, dst *column.Vector)
 
 // move hands the result's column through, so that Eval returns the last step's.
-func move(e *Evaluator, s *step, dst *column.Vector) { *dst = *e.arg(s, 0) }
+// Only here do nulls get the slot that a vector promises them: 0.
+func move(e *Evaluator, s *step, dst *column.Vector) {
+	*dst = *e.arg(s, 0)
+	for w, set := range dst.Nulls {
+		for ; set != 0; set &= set - 1 {
+			i := w<<6 + bits.TrailingZeros64(set)
+			switch {
+			case i >= e.n || dst.Kind == column.String:
+			case dst.Kind == column.Float && math.Float64bits(dst.Floats[i]) != 0: // an input's slots are 0 already, and not ours
+				dst.Floats[i] = 0
+			case dst.Kind != column.Float && dst.Ints[i] != 0:
+				dst.Ints[i] = 0
+			}
+		}
+	}
+}
 
 // load hands a variable's column through.
 func load(e *Evaluator, s *step, dst *column.Vector) { *dst = *e.in[s.variable] }
