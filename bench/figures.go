@@ -9,6 +9,8 @@ import (
 
 	pb "github.com/hextide/hextide/proto/hextide/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -36,7 +38,7 @@ func (f *figures) lookups(ctx context.Context, s *servers, cells []uint64) error
 			start := time.Now()
 			response, err := s.client.Lookup(ctx, request)
 			took := time.Since(start)
-			if ctx.Err() != nil {
+			if over(ctx, err) {
 				return nil
 			}
 			if err != nil {
@@ -44,7 +46,7 @@ func (f *figures) lookups(ctx context.Context, s *servers, cells []uint64) error
 			}
 			f.bytes[i] = proto.Size(response)
 			start = time.Now()
-			if _, err = s.empty.call(ctx, f.bytes[i]); ctx.Err() != nil {
+			if _, err = s.empty.call(ctx, f.bytes[i]); over(ctx, err) {
 				return nil
 			}
 			if err != nil {
@@ -57,6 +59,11 @@ func (f *figures) lookups(ctx context.Context, s *servers, cells []uint64) error
 	return nil
 }
 
+// over tells whether a call failed because the measuring has ended.
+func over(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || status.Code(err) == codes.DeadlineExceeded
+}
+
 // freshness produces events at places of their own, one after the other, and
 // waits until each can be read in an open window.
 func (f *figures) freshness(ctx context.Context, client pb.HextideClient, p *producer) error {
@@ -67,7 +74,7 @@ func (f *figures) freshness(ctx context.Context, client pb.HextideClient, p *pro
 		p.probe(ctx, at)
 		for {
 			response, err := client.Lookup(ctx, request)
-			if ctx.Err() != nil {
+			if over(ctx, err) {
 				return nil
 			}
 			if err != nil {
