@@ -364,3 +364,61 @@ func TestShardRowsAreTheOracles(t *testing.T) {
 		}
 	})
 }
+
+// Cells that fell silent give their places to others, and nothing of them stays
+// behind: of a crowd that moves on, memory holds a few windows' worth.
+func TestShardReusesPlaces(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		plan, err := pipeline.Load([]byte(`
+version: 1
+name: crowd
+source:
+  format: csv
+  topic: t
+  event_time: {field: ts, unit: s}
+  location: {lat: lat, lng: lng}
+  fields: {a: int}
+grid: {resolution: 9, rings: [0, 1], parents: [8, 7]}
+windows: {pane: 1m, sizes: [1m, 3m]}
+aggregates: [{name: n, op: count}, {name: s, op: sum, of: a}, {name: lo, op: min, of: a}]
+`), "crowd.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		center, err := h3.LatLngToCell(h3.LatLng{Lat: 37.77, Lng: -122.41}, 9)
+		if err != nil {
+			t.Fatal(err)
+		}
+		disk, err := center.GridDisk(24)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seed := rapid.Uint64().Draw(t, "seed")
+		var events []oracle.Event
+		d := newDriver(t, plan, ShardOptions{})
+		const panes, pane = 60, 60e6
+		for p := range int64(panes) {
+			for i := range 20 {
+				seed = seed*6364136223846793005 + 1442695040888963407
+				cell := disk[(int(p)*30+int(seed>>40)%60)%len(disk)]
+				e := oracle.Event{Time: p*pane + int64(i), Cell: geo.Cell(cell), Adds: []int64{1, int64(seed >> 60), int64(seed >> 60)}}
+				events = append(events, e)
+				for _, p := range partialsOf(plan, &e) {
+					d.merge(p)
+				}
+			}
+			d.shard.Advance((p+1)*pane, (p+1)*pane)
+			for d.step() {
+			}
+		}
+		const kept = 128 // of some 1,200 cells; 80 are active
+		if st := d.shard.Stats(); st.Cells > kept {
+			t.Fatalf("%d cells are kept", st.Cells)
+		}
+		end := int64(panes+3) * pane
+		d.shard.End(end)
+		for d.step() {
+		}
+		d.reader.holds(oracle.Compute(plan, events, end), true)
+	})
+}

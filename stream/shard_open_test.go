@@ -1,0 +1,69 @@
+package stream
+
+import (
+	"testing"
+
+	"github.com/hextide/hextide/geo"
+	"github.com/hextide/hextide/internal/oracle"
+	"pgregory.net/rapid"
+)
+
+// An open row is what the closed one would be if nothing more came, however
+// often it was asked for before.
+func TestShardOpenRowsAreTheClosedOnes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		plan := drawPlan(t, rapid.SampledFrom([]string{"0s", "30m"}).Draw(t, "lateness"))
+		events := drawEvents(t, plan)
+		d := newDriver(t, plan, ShardOptions{})
+		pane := plan.Pane.Microseconds()
+		newest := int64(NoTime)
+		for _, e := range events {
+			newest = max(newest, floor(e.Time, pane))
+		}
+		want := oracle.Compute(plan, events, newest+pane)
+		var cells []geo.Cell
+		for key := range want.Rows {
+			if key.Resolution == plan.Grid.Resolution {
+				cells = append(cells, key.Cell)
+			}
+		}
+		rows := &Rows{}
+		for _, e := range events {
+			for _, p := range partialsOf(plan, &e) {
+				d.merge(p)
+			}
+			if rapid.IntRange(0, 3).Draw(t, "ask") == 0 {
+				if err := d.shard.Open(cells, &Rows{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := d.shard.Open(cells, rows); err != nil {
+			t.Fatal(err)
+		}
+		if len(plan.Models) > 0 {
+			return // their forecasts are not made yet
+		}
+		told := 0
+		for i, c := range rows.Cells {
+			key := oracle.Key{End: rows.WindowEnd, Resolution: plan.Grid.Resolution, Cell: c}
+			row := want.Rows[key]
+			if row == nil || rows.WindowEnd != newest+pane {
+				t.Fatalf("open row %+v should not exist", key)
+			}
+			one := &Rows{Resolution: rows.Resolution, WindowEnd: rows.WindowEnd, Cells: []geo.Cell{c}, Columns: row.Columns}
+			if got, want := AppendRecord(nil, rows, i), AppendRecord(nil, one, 0); string(got) != string(want) {
+				t.Fatalf("open row %+v is %x, want %x", key, got, want)
+			}
+			told++
+		}
+		for key := range want.Rows {
+			if key.Resolution == plan.Grid.Resolution && key.End == newest+pane {
+				told--
+			}
+		}
+		if told != 0 {
+			t.Fatalf("%d open rows are missing", -told)
+		}
+	})
+}
