@@ -56,7 +56,7 @@ func (g *gathering) id(c Cell) int32 {
 
 // learn fills the neighbours of a cell in.
 func (g *gathering) learn(id int32) {
-	g.scratch = neighboursOf(g.scratch[:0], g.cells[id])
+	g.scratch = g.cells[id].Neighbors(g.scratch[:0])
 	around := [6]int32{-1, -1, -1, -1, -1, -1}
 	for i, near := range g.scratch {
 		around[i] = g.id(near)
@@ -251,7 +251,7 @@ func Gather(c Cell, rings []int, visit func(ring int, near Cell)) {
 			met = newCellSet(room, cells)
 		}
 		for i := start; i < end; i++ {
-			for _, near := range neighboursOf(around[:0], cells[i]) {
+			for _, near := range cells[i].Neighbors(around[:0]) {
 				if met.add(near) {
 					cells = append(cells, near)
 				}

@@ -248,7 +248,7 @@ func TestFoldMeetsEachPairOnce(t *testing.T) {
 		d.Fold(func(row, ring, source int) {
 			p := pair{rows[row], cells[source]}
 			if got, ok := want[p]; !ok || got != ring {
-				rt.Fatalf("pair %x: ring %d, want %d (%v)", p, ring, got, ok)
+				rt.Fatalf("pair %v: ring %d, want %d (%v)", p, ring, got, ok)
 			}
 			delete(want, p)
 		})

@@ -68,7 +68,7 @@ func NewFrame(t *Territories, id Territory) *Frame {
 
 // addMember adds the charts of one member of the territory.
 func (f *Frame) addMember(m Cell) {
-	level := resolutionOf(m)
+	level := m.Resolution()
 	for number := range power7(f.coarse - level) {
 		c := descendant(m, level, f.coarse-level, number)
 		if !deleted(c, f.coarse) {
@@ -84,7 +84,7 @@ func (f *Frame) addHalo() bool {
 	for step := 0; ; step++ {
 		end := len(f.charts)
 		for _, c := range f.charts[start:end] {
-			if pentagonal(c.cell) {
+			if c.cell.IsPentagon() {
 				return false
 			}
 		}

@@ -133,7 +133,7 @@ func descendant(c Cell, coarse, depth, number int) Cell {
 
 // deleted reports that an index names no cell: a pentagon has no children in the direction of digit 1.
 func deleted(c Cell, resolution int) bool {
-	if !pentagonal(ancestorAt(c, 0)) {
+	if !ancestorAt(c, 0).IsPentagon() {
 		return false
 	}
 	for level := 1; level <= resolution; level++ {

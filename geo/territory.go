@@ -86,13 +86,13 @@ func (t *Territories) join(region Region) error {
 	territories := 0
 	id := Territory(members[0])
 	for _, m := range members {
-		if !isCell(m) {
+		if !m.Valid() {
 			return fmt.Errorf("member %x is no H3 cell", uint64(m))
 		}
-		if resolutionOf(m) > t.coarse {
-			return fmt.Errorf("member %x has resolution %d, finer than the territories' %d", uint64(m), resolutionOf(m), t.coarse)
+		if m.Resolution() > t.coarse {
+			return fmt.Errorf("member %x has resolution %d, finer than the territories' %d", uint64(m), m.Resolution(), t.coarse)
 		}
-		if territories += power7(t.coarse - resolutionOf(m)); territories > maxJoined {
+		if territories += power7(t.coarse - m.Resolution()); territories > maxJoined {
 			return fmt.Errorf("holds more than %d territories", maxJoined)
 		}
 		if other, taken := t.joined[m]; taken {
@@ -102,8 +102,8 @@ func (t *Territories) join(region Region) error {
 			return fmt.Errorf("member %x belongs to region %q too", uint64(m), t.names[other])
 		}
 		t.joined[m] = id
-		if !slices.Contains(t.levels, resolutionOf(m)) {
-			t.levels = append(t.levels, resolutionOf(m))
+		if !slices.Contains(t.levels, m.Resolution()) {
+			t.levels = append(t.levels, m.Resolution())
 			slices.Sort(t.levels)
 		}
 	}
@@ -118,7 +118,7 @@ func (t *Territories) disjoint() error {
 	for _, id := range t.regions {
 		for _, m := range t.members[id] {
 			for _, level := range t.levels {
-				if level >= resolutionOf(m) {
+				if level >= m.Resolution() {
 					break
 				}
 				if other, ok := t.joined[ancestorAt(m, level)]; ok {
@@ -209,7 +209,7 @@ func newHaloScope(t *Territories) haloScope {
 func (s haloScope) inside(t *Territories, c Cell, own Territory) bool {
 	inside := true
 	Gather(ancestorAt(c, s.resolution), []int{s.steps}, func(_ int, near Cell) {
-		inside = inside && t.Of(near) == own && !pentagonal(near)
+		inside = inside && t.Of(near) == own && !near.IsPentagon()
 	})
 	return inside
 }
