@@ -14,9 +14,11 @@ type RowPool struct {
 func (p *RowPool) Get() *Rows {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r := &Rows{}
+	var r *Rows
 	if n := len(p.free); n > 0 {
 		r, p.free = p.free[n-1], p.free[:n-1]
+	} else {
+		r = &Rows{}
 	}
 	r.pool = p
 	r.refs.Store(1)
