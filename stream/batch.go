@@ -8,7 +8,8 @@ import (
 // Batch is a run of records of one source partition in the order of their
 // positions, decoded into columns. Row i of every column is record i; a record
 // with a Reason other than Accepted holds zero values there. Batches are reused:
-// nobody keeps a slice of one after handing it back.
+// nobody keeps a slice of one after handing it back. The task puts ancestors at
+// the grid's resolution in the place of finer cells.
 type Batch struct {
 	Positions []int64         // of each record: Kafka's offset, or the record's number in the merged files
 	Next      int64           // the position to read on from
@@ -17,7 +18,7 @@ type Batch struct {
 	Limit     int64           // used where NotAfter is nil
 	Lats      []float64       // degrees; nil where the location is a cell
 	Lngs      []float64       // degrees
-	Cells     []geo.Cell      // nil where the location is latitude and longitude
+	Cells     []geo.Cell      // of the grid's resolution or finer; nil where the location is latitude and longitude
 	Fields    []column.Vector // one a field of the plan, in the definition's order
 	Reasons   []Reason        // what the decoder found; nil: all Accepted
 	Raw       Raw             // the records as they were read

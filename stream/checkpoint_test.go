@@ -161,7 +161,7 @@ func TestControlLogHolding(t *testing.T) {
 		t.Error("due before its place")
 	}
 	e, due := q.due(10)
-	j, joins := q.joins(10)
+	j, joins := q.due(10)
 	if !due || e.Kind != ControlLeave || !joins || j.Watermark != 7 || q.applied != 5 {
 		t.Errorf("%+v %+v %d", e, j, q.applied)
 	}
@@ -206,4 +206,33 @@ func TestJoiningRace(t *testing.T) {
 	if p, _ := e.frontier(); p == NoTime || p == math.MaxInt64 {
 		t.Errorf("frontier %d", p)
 	}
+}
+
+// A barrier that cannot get through in time is called back, and nothing is lost
+// or stuck for it.
+func TestCheckpointTakesTooLong(t *testing.T) {
+	plan := testPlan(t, 0, 20*second, 0)
+	dealt := shuffled(city(8, 200, second), rand.New(rand.NewPCG(8, 6)), 3)
+	want, _ := bounded(t, Config{Plan: plan, Source: &memorySource{partitions: dealt, batch: 10, bounded: true}})
+	synctest.Test(t, func(t *testing.T) {
+		store, sink := newMemoryStore(), newMemorySink()
+		sink.pace, sink.disk = 400*time.Millisecond, store.disk
+		r, err := NewRunner(Config{
+			Plan: plan, Source: &memorySource{partitions: dealt, batch: 2, bounded: true}, Sinks: []Sink{sink}, Generations: store,
+			Range: Range{Bounded: true, FinalOnly: true}, Shape: Shape{Workers: 2, Shards: 4, Depth: 1, Queue: 1},
+			Timing: Timing{Interval: time.Second, MinPause: time.Second, Timeout: 900 * time.Millisecond, Drift: time.Minute},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if c := r.Stats().Checkpoint; c.Failed == 0 || c.Completed == 0 || !strings.Contains(c.LastError, errTimeout.Error()) {
+			t.Errorf("%+v", c)
+		}
+		if d := sink.differs(want, math.MaxInt64); d != "" {
+			t.Error(d)
+		}
+	})
 }

@@ -90,15 +90,6 @@ func (q *controlQueue) due(position int64) (ControlEntry, bool) {
 	return n.entry, true
 }
 
-// joins tells, right after a leave came due, whether the partition comes back
-// at the same place, and at what watermark.
-func (q *controlQueue) joins(position int64) (ControlEntry, bool) {
-	if len(q.pending) == 0 || q.pending[0].entry.Kind != ControlJoin {
-		return ControlEntry{}, false
-	}
-	return q.due(position)
-}
-
 // next is the position of the next entry.
 func (q *controlQueue) next() (position int64, any bool) {
 	if len(q.pending) == 0 {

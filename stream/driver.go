@@ -154,3 +154,13 @@ type Counts struct {
 type Resumer interface {
 	Resume(ctx context.Context, description []byte) error
 }
+
+// CaughtUp is a Reader that can tell whether it would have something to read if
+// there were something. While it answers false (its source cannot be reached,
+// say) the partition does not become idle; without it, every wait in Read counts
+// as having nothing to read. It may be called from any goroutine.
+type CaughtUp interface{ CaughtUp() bool }
+
+// Lagging is a Reader that knows how many records it is behind its partition's
+// end. It may be called from any goroutine.
+type Lagging interface{ Lag() int64 }

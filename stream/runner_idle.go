@@ -103,11 +103,13 @@ func (p *partition) rejoin(ctx context.Context) error {
 	return nil
 }
 
-// replay applies again the entries of the control log that are due.
+// replay applies again the entries of the control log that are due, and passes
+// on what follows.
 //
 // A partition that left and is known to have come back never leaves the minimum
-// here: it waits in it at the watermark that it came back with, for others may
-// be read faster this time.
+// here: both entries have the same place, and only what follows from the second
+// is passed on. It waits in the minimum at the watermark that it came back with,
+// for others may be read faster this time.
 func (p *partition) replay(ctx context.Context) error {
 	if !p.reapply() {
 		return nil
@@ -115,9 +117,8 @@ func (p *partition) replay(ctx context.Context) error {
 	return p.deliver(ctx)
 }
 
-// reapply is replay without passing on what follows.
-func (p *partition) reapply() bool {
-	applied := false
+// reapply is replay without passing on.
+func (p *partition) reapply() (applied bool) {
 	for {
 		e, due := p.queue.due(p.position)
 		if !due {
@@ -126,11 +127,8 @@ func (p *partition) reapply() bool {
 		applied = true
 		if e.Kind == ControlLeave {
 			p.task.Leave(&p.out)
-			var back bool
-			if e, back = p.queue.joins(p.position); !back {
-				continue
-			}
+		} else {
+			p.task.Join(e.Watermark, &p.out)
 		}
-		p.task.Join(e.Watermark, &p.out)
 	}
 }

@@ -45,16 +45,7 @@ type readResult struct {
 	err   error
 }
 
-// CaughtUp is a Reader that can tell whether it would have something to read if
-// there were something. While it answers false (its source cannot be reached,
-// say) the partition does not become idle. It may be called from any goroutine.
-type CaughtUp interface{ CaughtUp() bool }
-
-// Lagging is a Reader that knows how many records it is behind its partition's
-// end. It may be called from any goroutine.
-type Lagging interface{ Lag() int64 }
-
-// read reads ahead until the input ends or ctx is done.
+// run reads ahead until the input ends or ctx is done.
 func (in *partitionInput) run(ctx context.Context) {
 	for {
 		var b *Batch

@@ -189,6 +189,7 @@ func (r *Runner) build(listed []Partition) error {
 // restore brings the machines to a pointer.
 func (r *Runner) restore(ctx context.Context, p *Pointer) error {
 	r.checkpoints.epoch = p.Epoch
+	r.checkpoints.status.Store(&CheckpointStats{Epoch: p.Epoch, Committed: p.Epoch})
 	for _, part := range r.partitions {
 		entries, err := r.entries(ctx, p, fmt.Sprintf("partition/%d", part.id))
 		if err != nil {
@@ -225,6 +226,7 @@ func (r *Runner) restore(ctx context.Context, p *Pointer) error {
 			w.advance(p.Provisional, p.Final)
 		}
 	}
+	r.workers[0].stats.rows.Store(p.Counts.Rows)
 	r.workers[0].rows, r.overflows = p.Counts.Rows, p.Counts.Overflows
 	m := r.exchange.minimum
 	m.provisional, m.final = p.Provisional, p.Final

@@ -13,23 +13,47 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hextide/hextide/geo"
 	"github.com/hextide/hextide/pipeline"
 )
 
-// city draws events in the order of their times, spread over some places on both
-// sides of a border between territories.
+// city draws events in the order of their times, at some places on both sides of
+// a border between territories (36.0° N, 121.3° W), and at some far away.
 func city(seed uint64, n int, step int64) []testEvent {
 	r := rand.New(rand.NewPCG(seed, 7))
 	at := 1_000_000_000 * second
+	far := [][2]float64{{37.7, -122.4}, {0.1, 0.1}, {51.5, -0.1}}
 	var events []testEvent
 	for i := range n {
 		at += r.Int64N(2*step + 1)
-		events = append(events, testEvent{
-			time: at, lat: 37.2 + float64(r.IntN(12))/10, lng: -122.4 + float64(r.IntN(12))/10,
+		e := testEvent{
+			time: at, lat: 36 + float64(r.IntN(5))/50, lng: -121.4 + float64(r.IntN(8))/50,
 			key: fmt.Sprint("k", r.IntN(n/4+1)), value: int64(i), x: r.NormFloat64(),
-		})
+		}
+		if r.IntN(8) == 0 {
+			place := far[r.IntN(len(far))]
+			e.lat, e.lng = place[0], place[1]
+		}
+		events = append(events, e)
 	}
 	return events
+}
+
+// The tests' places are what they are said to be.
+func TestPlaces(t *testing.T) {
+	in := testIntake(t, 0, 0)
+	own, halo := map[geo.Territory]bool{}, 0
+	for _, e := range city(1, 300, second) {
+		c, err := geo.Index(e.lat, e.lng, in.resolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		own[in.territories.Of(c)] = true
+		halo += len(in.territories.Halo(nil, c))
+	}
+	if len(own) < 4 || halo < 20 {
+		t.Errorf("%d territories, %d cells in halos", len(own), halo)
+	}
 }
 
 // shuffled moves events apart by less than the 5 s that may be out of order, and
