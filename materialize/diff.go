@@ -35,13 +35,15 @@ var ErrColumns = errors.New("the columns differ")
 const maxExamples = 10
 
 // Diff compares the rows of two sides bit for bit. Only window ends that both
-// sides cover are compared: a live server or a feed may begin later or end sooner.
+// sides cover are compared: a live server or a feed may begin later or end
+// sooner. Two snapshots of one range cover the same.
 func Diff(ctx context.Context, a, b Side) (*Difference, error) {
 	if !slices.Equal(a.Columns(), b.Columns()) {
 		return nil, fmt.Errorf("%w: %s has %v, %s has %v", ErrColumns, a.Name(), a.Columns(), b.Name(), b.Columns())
 	}
 	d := &comparison{a: a, b: b, hashA: hashOf(a.Columns()), hashB: hashOf(b.Columns())}
 	d.found.Columns = map[string]int64{}
+	d.whole = bothWhole(a, b)
 	if err := d.run(ctx); err != nil {
 		return nil, err
 	}
@@ -67,6 +69,7 @@ type comparison struct {
 	found        Difference
 	begunA       bool // A has had a pane: from there on it covers every window end
 	begunB       bool
+	whole        bool // both sides cover every window end of the same range
 }
 
 // run merges the panes of both sides by window end. A window end that a side
@@ -82,10 +85,10 @@ func (d *comparison) run(ctx context.Context) error {
 		d.begunB = d.begunB || pb != nil && (pa == nil || pb.End <= pa.End)
 		switch {
 		case pb == nil || pa != nil && pa.End < pb.End:
-			d.oneSided(pa, d.begunB && pb != nil, true)
+			d.oneSided(pa, d.whole || d.begunB && pb != nil, true)
 			pa, err = next(ctx, d.a)
 		case pa == nil || pb.End < pa.End:
-			d.oneSided(pb, d.begunA && pa != nil, false)
+			d.oneSided(pb, d.whole || d.begunA && pa != nil, false)
 			pb, err = next(ctx, d.b)
 		default:
 			d.pane(pa, pb)
@@ -95,6 +98,14 @@ func (d *comparison) run(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// bothWhole tells whether two sides are snapshots of one range: then a window
+// end that one lacks is a difference, wherever it lies.
+func bothWhole(a, b Side) bool {
+	sa, is := a.(*snapshotSide)
+	sb, too := b.(*snapshotSide)
+	return is && too && sa.manifest.Range == sb.manifest.Range
 }
 
 // next returns nil at the end.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/hextide/hextide/pipeline"
 	"github.com/hextide/hextide/stream"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -20,6 +21,7 @@ type FeedOptions struct {
 	Client      []kgo.Opt // brokers, TLS, SASL
 	Shards      int       // of the pipeline; a topic that is made has as many partitions
 	Incarnation func() int64
+	StartWithin time.Duration // how long the brokers may be away when a run starts; default 15 s
 }
 
 // Feed is a sink that writes every row, marker and frontier to a Kafka topic:
@@ -47,6 +49,9 @@ const deliverWithin = 5 * time.Minute
 
 // NewFeed makes the sink; Restore connects it.
 func NewFeed(plan *pipeline.Plan, o FeedOptions) (*Feed, error) {
+	if o.StartWithin == 0 {
+		o.StartWithin = startWithin
+	}
 	f := &Feed{options: o, plan: plan, topic: plan.Sinks.Feed.Topic}
 	switch plan.Sinks.Feed.Format {
 	case "protobuf":
@@ -73,37 +78,51 @@ func (f *Feed) Restore(ctx context.Context, state []byte) error {
 		return fmt.Errorf("the feed's Kafka client: %w", err)
 	}
 	f.client = client
-	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	ctx, cancel := context.WithTimeout(ctx, f.options.StartWithin)
 	defer cancel()
+	if err := client.Ping(ctx); err != nil {
+		return fmt.Errorf("no Kafka broker for the feed answered within %s: %w", f.options.StartWithin, err)
+	}
 	admin := kadm.NewClient(client)
-	for topic, partitions := range map[string]int32{f.topic: int32(f.options.Shards), f.topic + ".dead": 1, f.topic + ".late": 1} {
-		if err := makeTopic(ctx, admin, topic, partitions); err != nil {
+	for _, topic := range []string{f.topic + ".dead", f.topic + ".late", f.topic} {
+		partitions := int32(1)
+		if topic == f.topic {
+			partitions = int32(f.options.Shards)
+		}
+		if f.partitions, err = haveTopic(ctx, admin, topic, partitions); err != nil {
 			return fmt.Errorf("making the topic %s: %w", topic, err)
 		}
 	}
-	details, err := admin.ListTopics(ctx, f.topic)
-	if err == nil {
-		err = details.Error()
-	}
-	if err != nil {
-		return fmt.Errorf("looking at the topic %s: %w", f.topic, err)
-	}
-	f.partitions = int32(len(details[f.topic].Partitions))
 	return nil
 }
 
-// makeTopic makes a topic that keeps its records whatever their age, since rows
-// of history carry old times. A topic that exists is left as it is.
-func makeTopic(ctx context.Context, admin *kadm.Client, topic string, partitions int32) error {
-	forever := "-1"
-	response, err := admin.CreateTopic(ctx, partitions, -1, map[string]*string{"retention.ms": &forever}, topic)
+// haveTopic makes a topic that keeps its records whatever their age, since rows
+// of history carry old times, and returns the number of its partitions. A topic
+// that exists is left as it is.
+func haveTopic(ctx context.Context, admin *kadm.Client, topic string, partitions int32) (int32, error) {
+	look := func() (int32, error) {
+		details, err := admin.ListTopics(ctx, topic)
+		if err == nil {
+			err = details.Error()
+		}
+		if err != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) {
+			err = backoff.Permanent(err)
+		}
+		return int32(len(details[topic].Partitions)), err
+	}
+	n, err := look()
+	if !errors.Is(err, kerr.UnknownTopicOrPartition) {
+		return n, err
+	}
+	forever, remove := "-1", "delete"
+	response, err := admin.CreateTopic(ctx, partitions, -1, map[string]*string{"retention.ms": &forever, "cleanup.policy": &remove}, topic)
 	if err == nil {
 		err = response.Err
 	}
-	if errors.Is(err, kerr.TopicAlreadyExists) {
-		return nil
+	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		return 0, err
 	}
-	return err
+	return backoff.Retry(ctx, look) // brokers learn of a new topic one by one
 }
 
 // Write produces an output's records. It blocks while the client's buffer is
@@ -170,11 +189,13 @@ func (f *Feed) records(ctx context.Context, o *stream.Output) error {
 }
 
 func (f *Feed) produce(ctx context.Context, record *kgo.Record) {
-	f.client.Produce(context.WithoutCancel(ctx), record, func(r *kgo.Record, err error) {
+	f.client.Produce(ctx, record, func(r *kgo.Record, err error) {
 		if err != nil {
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			f.failed = errors.Join(f.failed, fmt.Errorf("producing to %s: %w", r.Topic, err))
+			if f.failed == nil { // all others fail for the same reason
+				f.failed = fmt.Errorf("producing to %s: %w", r.Topic, err)
+			}
 		}
 	})
 }

@@ -26,8 +26,8 @@ type feedSide struct {
 	folder    string
 	db        *pebble.DB
 	schema    *pb.FeedSchema
-	frontiers map[int32]*pb.FeedFrontier // the newest incarnation's, by shard
-	late      string
+	frontiers map[int32]*pb.FeedFrontier // the last of the newest incarnation that has one, by shard
+	newest    int64                      // incarnation
 	rows      *pebble.Iterator
 }
 
@@ -144,8 +144,9 @@ func (s *feedSide) record(batch *pebble.Batch, d *feedDecoder, r *kgo.Record) er
 		if s.schema != nil && s.schema.PlanHash != record.schema.PlanHash {
 			return fmt.Errorf("it holds rows of two plans, %s and %s: give each plan a topic of its own", s.schema.PlanHash, record.schema.PlanHash)
 		}
-		s.schema = record.schema
+		s.schema, s.newest = record.schema, max(s.newest, record.schema.Incarnation)
 	case record.frontier != nil:
+		s.newest = max(s.newest, record.frontier.Incarnation)
 		if old := s.frontiers[record.frontier.Shard]; old == nil || old.Incarnation <= record.frontier.Incarnation {
 			s.frontiers[record.frontier.Shard] = record.frontier
 		}
@@ -186,6 +187,7 @@ func (s *feedSide) Next(ctx context.Context) (*SidePane, error) {
 	}
 	end := int64(binary.BigEndian.Uint64(s.rows.Key()))
 	pane := &SidePane{End: end}
+	columns := s.Columns()
 	var before uint64
 	for ; s.rows.Valid() && int64(binary.BigEndian.Uint64(s.rows.Key())) == end; s.rows.Next() {
 		row := &pb.FeedRow{}
@@ -196,12 +198,18 @@ func (s *feedSide) Next(ctx context.Context) (*SidePane, error) {
 			continue // an earlier revision
 		}
 		before = row.Cell
-		f := s.frontiers[row.Shard]
-		if err := pane.add(s.Columns(), row, row.Final || f != nil && end <= f.FinalUs); err != nil {
+		if err := pane.add(columns, row, row.Final || s.final(row.Shard, end)); err != nil {
 			return nil, err
 		}
 	}
 	return pane, ctx.Err()
+}
+
+// final tells whether the newest incarnation has said that a shard's rows of a
+// window end cannot change any more. What older ones said does not count.
+func (s *feedSide) final(shard int32, end int64) bool {
+	f := s.frontiers[shard]
+	return f != nil && f.Incarnation == s.newest && end <= f.FinalUs
 }
 
 func endOf(err error) error {

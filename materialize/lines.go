@@ -20,6 +20,7 @@ type lines struct {
 	files  []string // finished, relative to dir
 	out    *os.File
 	buffer *bufio.Writer
+	broken error // a file could not be finished: lines of it are nowhere else
 }
 
 func newLines(dir, folder string) *lines { return &lines{dir: dir, folder: folder} }
@@ -29,6 +30,9 @@ func (l *lines) name() string {
 }
 
 func (l *lines) write(line any) error {
+	if l.broken != nil {
+		return l.broken
+	}
 	if l.out == nil {
 		if err := os.MkdirAll(filepath.Join(l.dir, l.folder), 0o755); err != nil {
 			return err
@@ -47,17 +51,23 @@ func (l *lines) write(line any) error {
 	return err
 }
 
-// finish makes the lines so far durable.
+// finish makes the lines so far durable. After an error it never succeeds again.
 func (l *lines) finish() error {
-	if l.out == nil {
-		return nil
+	if l.out == nil || l.broken != nil {
+		return l.broken
 	}
-	if err := errors.Join(l.buffer.Flush(), l.out.Sync(), l.out.Close()); err != nil {
-		return err
-	}
-	l.files = append(l.files, l.name())
+	name := l.name()
+	err := errors.Join(l.buffer.Flush(), l.out.Sync(), l.out.Close())
 	l.out, l.buffer = nil, nil
-	return syncDir(filepath.Join(l.dir, l.folder))
+	if err == nil {
+		err = syncFolders(l.dir, l.folder)
+	}
+	if err != nil {
+		l.broken = fmt.Errorf("finishing %s: %w", filepath.Join(l.dir, name), err)
+		return l.broken
+	}
+	l.files = append(l.files, name)
+	return nil
 }
 
 func (l *lines) abandon() error {
@@ -67,16 +77,31 @@ func (l *lines) abandon() error {
 	return l.out.Close()
 }
 
+// maxRaw is how much of a record's raw bytes a line keeps: with base64 and the
+// rest of the line below the 1 MB that Kafka's brokers take by default.
+const maxRaw = 512 << 10
+
+// cut shortens raw bytes to maxRaw; size is how many there were, 0 where all are
+// kept.
+func cut(raw []byte) (kept []byte, size int) {
+	if len(raw) <= maxRaw {
+		return raw, 0
+	}
+	return raw[:maxRaw], len(raw)
+}
+
 // deadRecord is a dead letter as a line of JSON. Raw is base64.
 type deadRecord struct {
 	Reason    string `json:"reason"`
 	Partition int32  `json:"partition"`
 	Position  int64  `json:"position"`
 	Raw       []byte `json:"raw"`
+	RawSize   int    `json:"raw_size,omitempty"` // bytes, where raw is only their beginning
 }
 
 func deadLine(d *stream.DeadLetter) deadRecord {
-	return deadRecord{Reason: d.Reason.String(), Partition: d.Partition, Position: d.Position, Raw: d.Raw}
+	raw, size := cut(d.Raw)
+	return deadRecord{Reason: d.Reason.String(), Partition: d.Partition, Position: d.Position, Raw: raw, RawSize: size}
 }
 
 // lateRecord is a late event as a line of JSON. Raw is base64.
@@ -88,12 +113,15 @@ type lateRecord struct {
 	Watermark string `json:"watermark"`
 	Lateness  string `json:"lateness"` // of the watermark beyond the event time
 	Raw       []byte `json:"raw"`
+	RawSize   int    `json:"raw_size,omitempty"` // bytes, where raw is only their beginning
 }
 
 func lateLine(l *stream.LateRecord) lateRecord {
+	raw, size := cut(l.Raw)
 	return lateRecord{
 		Partition: l.Partition, Position: l.Position, Time: stampText(l.Time), PaneEnd: stampText(l.PaneEnd),
-		Watermark: stampText(l.Watermark), Lateness: (time.Duration(l.Watermark-l.Time) * time.Microsecond).String(), Raw: l.Raw,
+		Watermark: stampText(l.Watermark), Lateness: (time.Duration(l.Watermark-l.Time) * time.Microsecond).String(),
+		Raw: raw, RawSize: size,
 	}
 }
 

@@ -107,6 +107,16 @@ func writeManifest(dir string, m *Manifest) error {
 	return syncDir(dir)
 }
 
+// syncFolders makes the entries of a folder below dir, and of those between, durable.
+func syncFolders(dir, folder string) error {
+	for ; folder != "."; folder = filepath.Dir(folder) {
+		if err := syncDir(filepath.Join(dir, folder)); err != nil {
+			return err
+		}
+	}
+	return syncDir(dir)
+}
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

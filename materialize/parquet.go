@@ -3,6 +3,7 @@ package materialize
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -112,8 +113,10 @@ func newPart(dir, path string, l *layout) (*part, error) {
 		return nil, err
 	}
 	p := &part{path: path, layout: l, out: out, sum: sha256.New()}
-	p.writer, err = file.NewParquetWriterWithError(io.MultiWriter(out, p.sum), l.root, l.writer...)
-	return p, err
+	if p.writer, err = file.NewParquetWriterWithError(io.MultiWriter(out, p.sum), l.root, l.writer...); err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	return p, nil
 }
 
 // add takes over one ownership of a block.

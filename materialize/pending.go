@@ -84,13 +84,13 @@ func merge(blocks []*stream.Rows) []*stream.Rows {
 
 // alike tells whether rows of two blocks may stand in one.
 func alike(a, b *stream.Rows) bool {
-	return a.Resolution == b.Resolution && a.Revision == b.Revision && a.Territory == b.Territory
+	return a.Resolution == b.Resolution && a.Revision == b.Revision && a.Final == b.Final
 }
 
-// gather copies rows of like blocks into dst.
+// gather copies rows of like blocks into dst. They may be of several territories.
 func gather(dst *stream.Rows, rows []at) *stream.Rows {
 	first := rows[0].block
-	dst.Shard, dst.Territory, dst.Resolution = first.Shard, first.Territory, first.Resolution
+	dst.Shard, dst.Resolution = first.Shard, first.Resolution
 	dst.WindowEnd, dst.Revision, dst.Final, dst.Incarnation = first.WindowEnd, first.Revision, first.Final, first.Incarnation
 	dst.Columns = make([]column.Vector, len(first.Columns))
 	for c := range dst.Columns {

@@ -23,7 +23,9 @@ type RedisOptions struct {
 	Client  redis.UniversalClient
 	Keep    time.Duration // how long markers stay; default 2 h
 	Waiting int           // entities whose newest value waits while Redis is away; default 1,000,000
-	Logger  *slog.Logger
+	Logger  *slog.Logger  // default slog.Default()
+
+	StartWithin time.Duration // how long Redis may be away when a run starts; default 15 s
 }
 
 // Redis is a sink that keeps the newest row of each entity under
@@ -33,20 +35,20 @@ type RedisOptions struct {
 type Redis struct {
 	options RedisOptions
 	plan    *pipeline.Plan
-	keepFor func(*stream.Rows) bool // the models know the entities of a marker
 
 	mu      sync.Mutex
 	waiting map[geo.Cell]waiting
+	flying  map[geo.Cell]waiting // on their way: Redis may or may not have them
 	dropped int64
 	written int64
 	wake    chan struct{} // something waits
 	idle    *sync.Cond    // nothing waits or is on its way
 
-	run    int64
-	flying int
-	named  bool // `<pipeline>` names our pair
-	stop   context.CancelFunc
-	done   chan struct{}
+	run   int64
+	named bool   // `<pipeline>` names our pair
+	old   string // the pair before, whose keys are still to be removed
+	stop  context.CancelFunc
+	done  chan struct{}
 }
 
 // waiting is an entity's packed row on its way to Redis.
@@ -74,6 +76,12 @@ func NewRedis(plan *pipeline.Plan, o RedisOptions) *Redis {
 	if o.Waiting == 0 {
 		o.Waiting = 1_000_000
 	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.StartWithin == 0 {
+		o.StartWithin = startWithin
+	}
 	r := &Redis{options: o, plan: plan, waiting: map[geo.Cell]waiting{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	r.idle = sync.NewCond(&r.mu)
 	return r
@@ -97,12 +105,11 @@ func (r *Redis) Restore(ctx context.Context, state []byte) error {
 		}
 		r.waiting[cell] = w
 	}
-	r.run = saved.Run
-	if r.run == 0 {
-		run, err := r.nextRun(ctx)
-		if err != nil {
-			return fmt.Errorf("asking Redis which run of %s is in use: %w", r.plan.Name, err)
-		}
+	run, err := r.nextRun(ctx)
+	if err != nil {
+		return fmt.Errorf("Redis cannot be used (it was tried for up to %s): %w", r.options.StartWithin, err)
+	}
+	if r.run = saved.Run; r.run == 0 {
 		r.run = run
 	}
 	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -114,12 +121,17 @@ func (r *Redis) Restore(ctx context.Context, state []byte) error {
 // pipeline that begins anew writes beside what it wrote before.
 func (r *Redis) nextRun(ctx context.Context) (int64, error) {
 	pair, err := backoff.Retry(ctx, func() (string, error) {
-		pair, err := r.options.Client.Get(ctx, r.plan.Name).Result()
+		asking, cancel := context.WithTimeout(ctx, r.options.StartWithin)
+		defer cancel()
+		pair, err := r.options.Client.Get(asking, r.plan.Name).Result()
 		if errors.Is(err, redis.Nil) {
 			return "", nil
 		}
+		if refused(err) {
+			err = backoff.Permanent(err)
+		}
 		return pair, err
-	}, backoff.WithMaxElapsedTime(startWithin))
+	}, backoff.WithMaxElapsedTime(r.options.StartWithin))
 	if err != nil {
 		return 0, err
 	}
@@ -129,6 +141,17 @@ func (r *Redis) nextRun(ctx context.Context) (int64, error) {
 		}
 	}
 	return 1, nil
+}
+
+// refused tells whether Redis answered that it will not do what it was asked,
+// and would not later: a wrong password, a missing right, a key of another type.
+func refused(err error) bool {
+	for _, prefix := range []string{"NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "ERR"} {
+		if redis.HasErrorPrefix(err, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // planKey is the plan's hash as keys hold it: its first 16 digits.
@@ -162,7 +185,7 @@ func (r *Redis) wait(cell geo.Cell, w waiting) {
 	if is && !packedNewer(w.Value, old.Value) {
 		return
 	}
-	if !is && len(r.waiting) >= r.options.Waiting {
+	if !is && len(r.waiting)+len(r.flying) >= r.options.Waiting {
 		r.dropped++
 		return
 	}
@@ -185,9 +208,11 @@ func (r *Redis) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) {
 	r.settle(settleWithin)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	state := redisState{Run: r.run, Waiting: make(map[string]waiting, len(r.waiting))}
-	for cell, w := range r.waiting {
-		state.Waiting[cell.String()] = w
+	state := redisState{Run: r.run, Waiting: make(map[string]waiting, len(r.waiting)+len(r.flying))}
+	for _, rows := range []map[geo.Cell]waiting{r.flying, r.waiting} { // what waits is newer
+		for cell, w := range rows {
+			state.Waiting[cell.String()] = w
+		}
 	}
 	content, err := json.Marshal(state)
 	if err != nil {
@@ -203,7 +228,7 @@ func (r *Redis) settle(within time.Duration) {
 	limit := time.Now().Add(within)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for (len(r.waiting) > 0 || r.flying > 0) && time.Now().Before(limit) {
+	for len(r.waiting)+len(r.flying) > 0 && time.Now().Before(limit) {
 		r.idle.Wait()
 	}
 }
@@ -213,16 +238,15 @@ func (r *Redis) settle(within time.Duration) {
 func (r *Redis) Waiting() (waiting int, dropped, written int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.waiting), r.dropped, r.written
+	return len(r.waiting) + len(r.flying), r.dropped, r.written
 }
 
 // Close stops writing; what waits is in the last checkpoint.
 func (r *Redis) Close() error {
-	if r.stop == nil {
-		return nil
+	if r.stop != nil {
+		r.settle(settleWithin)
+		r.stop()
+		<-r.done
 	}
-	r.settle(settleWithin)
-	r.stop()
-	<-r.done
 	return r.options.Client.Close()
 }

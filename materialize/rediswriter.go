@@ -92,7 +92,7 @@ func (r *Redis) take() map[geo.Cell]waiting {
 		batch[cell] = w
 		delete(r.waiting, cell)
 	}
-	r.flying = len(batch)
+	r.flying = batch
 	return batch
 }
 
@@ -101,7 +101,7 @@ func (r *Redis) take() map[geo.Cell]waiting {
 func (r *Redis) sent(batch map[geo.Cell]waiting, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.flying = 0
+	r.flying = nil
 	if err == nil {
 		r.written += int64(len(batch))
 	} else {
@@ -128,10 +128,13 @@ func (r *Redis) send(ctx context.Context, batch map[geo.Cell]waiting) error {
 			err = r.pipeline(ctx, batch, perCall)
 		}
 	}
-	if err != nil || r.named {
-		return err
+	if err == nil && !r.named {
+		err = r.name(ctx)
 	}
-	return r.name(ctx)
+	if err == nil && r.old != "" {
+		err = r.removeOld(ctx)
+	}
+	return err
 }
 
 func (r *Redis) pipeline(ctx context.Context, batch map[geo.Cell]waiting, perCall int) error {
@@ -159,22 +162,39 @@ func (r *Redis) pipeline(ctx context.Context, batch map[geo.Cell]waiting, perCal
 	return err
 }
 
-// name makes `<pipeline>` name this pair once its first rows are there, and
-// drops the rows of the pair before.
+// name makes `<pipeline>` name this pair once its first rows are there.
 func (r *Redis) name(ctx context.Context) error {
 	before, err := r.options.Client.SetArgs(ctx, r.plan.Name, r.pair(), redis.SetArgs{Get: true}).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return err
 	}
 	r.named = true
-	if before == "" || before == r.pair() {
-		return nil
+	if before != r.pair() {
+		r.old = before
 	}
-	keys := r.options.Client.Scan(ctx, 0, r.plan.Name+":"+before+":*", 1000).Iterator()
-	for keys.Next(ctx) {
-		if err := r.options.Client.Unlink(ctx, keys.Val()).Err(); err != nil {
-			return err
+	return nil
+}
+
+// removeOld removes the keys of the pair before; what an error left is removed
+// after the next batch.
+func (r *Redis) removeOld(ctx context.Context) error {
+	remove := func(ctx context.Context, node redis.Cmdable) error {
+		keys := node.Scan(ctx, 0, r.plan.Name+":"+r.old+":*", 1000).Iterator()
+		for keys.Next(ctx) {
+			if err := r.options.Client.Unlink(ctx, keys.Val()).Err(); err != nil {
+				return err
+			}
 		}
+		return keys.Err()
 	}
-	return keys.Err()
+	var err error
+	if cluster, is := r.options.Client.(*redis.ClusterClient); is {
+		err = cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return remove(ctx, node) })
+	} else {
+		err = remove(ctx, r.options.Client)
+	}
+	if err == nil {
+		r.old = ""
+	}
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/hextide/hextide/pipeline"
@@ -27,6 +28,7 @@ type Snapshot struct {
 	state   snapshotState
 	dead    *lines
 	late    *lines
+	broken  error // a file could not be finished: rows that it held are nowhere else
 }
 
 // SnapshotOptions of a Snapshot. The zero value is good.
@@ -85,7 +87,7 @@ func (s *Snapshot) Restore(ctx context.Context, state []byte) error {
 	for _, p := range s.state.Parts {
 		listed[p.Path] = true
 	}
-	for _, name := range append(s.state.Dead, s.state.Late...) {
+	for _, name := range slices.Concat(s.state.Dead, s.state.Late) {
 		listed[name] = true
 	}
 	for _, wait := range s.state.Wait {
@@ -120,8 +122,11 @@ func removeUnlisted(dir string, folders []string, listed map[string]bool) error 
 
 // Write takes rows, and writes those that have become final.
 func (s *Snapshot) Write(ctx context.Context, o *stream.Output) error {
+	if s.broken != nil {
+		return s.broken
+	}
 	for _, rows := range o.Rows {
-		if rows.Empty || rows.Open {
+		if rows.Empty || rows.Open || len(rows.Cells) == 0 {
 			continue
 		}
 		if rows.Final { // nothing of an earlier window end can come any more
@@ -136,6 +141,9 @@ func (s *Snapshot) Write(ctx context.Context, o *stream.Output) error {
 		if err := s.settle(o.Frontier.Shard, o.Frontier.Final); err != nil {
 			return err
 		}
+	}
+	if s.options.NoFiles {
+		return nil
 	}
 	return writeRecords(s.dead, s.late, o)
 }
@@ -190,16 +198,26 @@ func (s *Snapshot) finish(key openKey) error {
 	p := s.open[key]
 	delete(s.open, key)
 	info, err := p.close()
-	if err != nil {
+	if err == nil {
+		err = syncFolders(s.dir, filepath.Dir(p.path))
+	} else {
 		p.abandon()
-		return fmt.Errorf("finishing %s: %w", p.path, err)
+	}
+	if err != nil {
+		s.broken = fmt.Errorf("finishing %s: %w", filepath.Join(s.dir, p.path), err)
+		return s.broken
 	}
 	s.state.Parts = append(s.state.Parts, info)
-	return syncDir(filepath.Dir(filepath.Join(s.dir, p.path)))
+	return nil
 }
 
-// Checkpoint finishes the open files and returns the list of all.
+// Checkpoint finishes the open files and returns the list of all. Once a file
+// could not be finished no later checkpoint succeeds, for its rows are lost: the
+// next Write ends the run, and a new one goes on from the checkpoint before.
 func (s *Snapshot) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) {
+	if s.broken != nil {
+		return nil, s.broken
+	}
 	for key := range s.open {
 		if err := s.finish(key); err != nil {
 			return nil, err
