@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"strings"
 	"time"
 
 	"github.com/hextide/hextide/column"
@@ -20,11 +21,28 @@ type answer struct {
 	schema    *Schema
 	selection []int
 	now       time.Time
+	made      []made          // memory of entities to come
+	texts     strings.Builder // their h3; as much room as made has
+	chunk     int             // how many entities to make room for next
 }
+
+// made is an entity with what it points to.
+type made struct {
+	entity pb.Entity
+	age    durationpb.Duration
+	end    timestamppb.Timestamp
+}
+
+// grow is how many entities there is room for at first where their number is not
+// known.
+const grow = 64
 
 // newAnswer makes room for n entities with the selected columns.
 func newAnswer(s *Schema, selection []int, n int, names bool, now time.Time) *answer {
-	a := &answer{schema: s, selection: selection, now: now}
+	a := &answer{schema: s, selection: selection, now: now, chunk: max(n, 1)}
+	if n == 0 {
+		a.chunk = grow
+	}
 	a.entities = make([]*pb.Entity, 0, n)
 	columns := make([]pb.Column, len(selection))
 	a.columns = make([]*pb.Column, len(selection))
@@ -51,6 +69,35 @@ func newAnswer(s *Schema, selection []int, n int, names bool, now time.Time) *an
 	return a
 }
 
+// entity adds an entity of age 0.
+func (a *answer) entity(cell geo.Cell, end int64, state pb.RowState) *made {
+	if len(a.made) == 0 {
+		a.made = make([]made, a.chunk)
+		a.texts = strings.Builder{}
+		a.texts.Grow(16 * a.chunk)
+		a.chunk = min(2*a.chunk, 4096)
+	}
+	m := &a.made[0]
+	a.made = a.made[1:]
+	e := &m.entity
+	e.Cell, e.H3, e.State, e.Age = uint64(cell), a.text(cell), state, &m.age
+	if end != stream.NoTime {
+		m.end.Seconds, m.end.Nanos = seconds(end)
+		e.WindowEnd = &m.end
+	}
+	a.entities = append(a.entities, e)
+	return m
+}
+
+// text is a cell as 15 hexadecimal digits, in memory shared with its neighbours.
+func (a *answer) text(cell geo.Cell) string {
+	start := a.texts.Len()
+	for shift := 56; shift >= 0; shift -= 4 {
+		a.texts.WriteByte("0123456789abcdef"[uint64(cell)>>shift&15])
+	}
+	return a.texts.String()[start:]
+}
+
 // row adds a row of a block.
 func (a *answer) row(rows *stream.Rows, i int, final bool) {
 	state := pb.RowState_ROW_STATE_PROVISIONAL
@@ -63,10 +110,10 @@ func (a *answer) row(rows *stream.Rows, i int, final bool) {
 		state = pb.RowState_ROW_STATE_FINAL
 	}
 	position := uint32(len(a.entities))
-	a.entities = append(a.entities, &pb.Entity{
-		Cell: uint64(rows.Cells[i]), H3: rows.Cells[i].String(), WindowEnd: stamp(rows.WindowEnd),
-		State: state, Revision: rows.Revision, Age: durationpb.New(a.age(rows)),
-	})
+	m := a.entity(rows.Cells[i], rows.WindowEnd, state)
+	m.entity.Revision = rows.Revision
+	age := a.age(rows)
+	m.age.Seconds, m.age.Nanos = int64(age/time.Second), int32(age%time.Second)
 	for j, c := range a.selection {
 		v, out := &rows.Columns[c], a.columns[j]
 		if v.Null(i) {
@@ -91,13 +138,21 @@ func (a *answer) age(rows *stream.Rows) time.Duration {
 // nothing adds the row of a cell that has none: what the columns are where no
 // event has come, at the newest closed window end.
 func (a *answer) nothing(cell geo.Cell, end int64) {
+	a.without(cell, end, pb.RowState_ROW_STATE_EMPTY)
+}
+
+// unknown adds a cell of which the store cannot tell yet whether it has a row:
+// every column is null.
+func (a *answer) unknown(cell geo.Cell) {
+	a.without(cell, stream.NoTime, pb.RowState_ROW_STATE_UNSPECIFIED)
+}
+
+func (a *answer) without(cell geo.Cell, end int64, state pb.RowState) {
 	position := uint32(len(a.entities))
-	a.entities = append(a.entities, &pb.Entity{
-		Cell: uint64(cell), H3: cell.String(), WindowEnd: stamp(end), State: pb.RowState_ROW_STATE_EMPTY, Age: durationpb.New(0),
-	})
+	a.entity(cell, end, state)
 	for j, c := range a.selection {
 		out := a.columns[j]
-		if !a.schema.Columns[c].Zero {
+		if state == pb.RowState_ROW_STATE_UNSPECIFIED || !a.schema.Columns[c].Zero {
 			out.Nulls = append(out.Nulls, position)
 		}
 		if a.schema.Columns[c].Kind == column.Float {
@@ -108,10 +163,20 @@ func (a *answer) nothing(cell geo.Cell, end int64) {
 	}
 }
 
+// seconds splits µs into whole seconds and the rest in ns, which is not negative.
+func seconds(us int64) (int64, int32) {
+	s, rest := us/1e6, us%1e6
+	if rest < 0 {
+		s, rest = s-1, rest+1e6
+	}
+	return s, int32(rest * 1000)
+}
+
 // stamp is a time as protobuf has it; nil for NoTime.
 func stamp(us int64) *timestamppb.Timestamp {
 	if us == stream.NoTime {
 		return nil
 	}
-	return timestamppb.New(time.UnixMicro(us))
+	s, ns := seconds(us)
+	return &timestamppb.Timestamp{Seconds: s, Nanos: ns}
 }

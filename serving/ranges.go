@@ -34,6 +34,9 @@ func (s *Service) Latest(ctx context.Context, r *pb.LatestRequest) (*pb.LatestRe
 	if r.Limit > 0 {
 		limit = min(limit, int(r.Limit))
 	}
+	if r.Open && resolution != s.plan.Grid.Resolution {
+		return nil, status.Errorf(codes.InvalidArgument, "open windows are kept at resolution %d only, not at %d", s.plan.Grid.Resolution, resolution)
+	}
 	if r.Open {
 		return s.latestOpen(ctx, selection, within, limit)
 	}
@@ -145,7 +148,7 @@ func (s *Service) History(ctx context.Context, r *pb.HistoryRequest) (*pb.Histor
 // find returns the newest revision of a cell's row in a pane.
 func (p *pane) find(cell geo.Cell) (best place, found bool) {
 	for _, block := range p.blocks {
-		if row, is := slices.BinarySearch(block.Cells, cell); is && (!found || newer(block, best.block)) {
+		if row, is := slices.BinarySearch(block.Cells, cell); is && (!found || !newer(best.block, block)) {
 			best, found = place{block, row}, true
 		}
 	}

@@ -33,8 +33,8 @@ type Addresses struct {
 type Parts struct {
 	Metrics http.Handler // GET /metrics
 	Page    http.Handler // everything that is no call
-	Ready   func() error // nil: ready for traffic; else why not
-	Logger  *slog.Logger
+	Ready   func() error // returns nil when ready for traffic, else why not; without it: always ready
+	Logger  *slog.Logger // default slog.Default()
 }
 
 // Server serves one pipeline over gRPC and HTTP.
@@ -48,6 +48,7 @@ type Server struct {
 	http    []*http.Server
 	serving sync.WaitGroup
 	bound   Addresses
+	closing sync.Once
 }
 
 // maxMessage bounds a request, in bytes.
@@ -58,6 +59,12 @@ const unaryTimeout = 30 * time.Second
 
 // Listen starts serving on the addresses; Close ends it.
 func Listen(a Addresses, service *Service, parts Parts) (*Server, error) {
+	if parts.Logger == nil {
+		parts.Logger = slog.Default()
+	}
+	if parts.Ready == nil {
+		parts.Ready = func() error { return nil }
+	}
 	s := &Server{service: service, parts: parts, health: health.NewServer(), inner: bufconn.Listen(1 << 20)}
 	s.grpc = grpc.NewServer(
 		grpc.MaxRecvMsgSize(maxMessage),
@@ -155,8 +162,10 @@ func (s *Server) SetReady(ready bool) {
 }
 
 // Close ends all listeners: calls in progress may finish until ctx is done,
-// streams are ended.
-func (s *Server) Close(ctx context.Context) {
+// streams are ended. Calls after the first do nothing.
+func (s *Server) Close(ctx context.Context) { s.closing.Do(func() { s.close(ctx) }) }
+
+func (s *Server) close(ctx context.Context) {
 	s.health.Shutdown()
 	s.service.Stop()
 	for _, server := range s.http {

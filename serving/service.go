@@ -2,6 +2,7 @@ package serving
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/hextide/hextide/geo"
@@ -39,6 +40,7 @@ type Service struct {
 	describe *pb.DescribeResponse
 	now      func() time.Time
 	quit     chan struct{} // closed: streams end with UNAVAILABLE
+	stopping sync.Once
 }
 
 // NewService makes the service of one pipeline.
@@ -56,7 +58,7 @@ func NewService(plan *pipeline.Plan, store *Store, live Live, limits Limits, ver
 }
 
 // Stop ends the streams that are open.
-func (s *Service) Stop() { close(s.quit) }
+func (s *Service) Stop() { s.stopping.Do(func() { close(s.quit) }) }
 
 // Lookup returns the newest row of each entity asked for.
 func (s *Service) Lookup(ctx context.Context, r *pb.LookupRequest) (*pb.LookupResponse, error) {
@@ -86,10 +88,15 @@ func (s *Service) Lookup(ctx context.Context, r *pb.LookupRequest) (*pb.LookupRe
 	return &pb.LookupResponse{Entities: a.entities, Columns: a.columns, Watermark: stamp(provisional), Final: stamp(final)}, nil
 }
 
-// newest adds a cell's newest closed row, or the row of nothing.
+// newest adds a cell's newest closed row; where there is none, the row of
+// nothing, unless the store has not been told of all rows since a restart.
 func (a *answer) newest(v view, cell geo.Cell, frontier int64) {
 	if p, found := v.latest(cell); found {
 		a.row(p.block, p.row, v.final(p.block))
+		return
+	}
+	if !v.s.complete {
+		a.unknown(cell)
 		return
 	}
 	a.nothing(cell, frontier)

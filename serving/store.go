@@ -2,7 +2,9 @@ package serving
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -27,6 +29,8 @@ type Store struct {
 	panes     []*pane                   // ascending by window end
 	latest    map[geo.Cell]place        // the newest row of each cell, of any resolution
 	frontiers map[int32]stream.Frontier // by shard
+	behind    map[int32]int64           // after a restart, by shard that has not closed a whole pane since: its provisional frontier, NoTime before the first
+	complete  bool                      // behind is empty: a cell without a row has none
 	bytes     int64
 }
 
@@ -53,7 +57,7 @@ func NewStore(b Bounds) *Store {
 	if b.Memory == 0 {
 		b.Memory = 1 << 30
 	}
-	return &Store{bounds: b, latest: map[geo.Cell]place{}, frontiers: map[int32]stream.Frontier{}}
+	return &Store{bounds: b, latest: map[geo.Cell]place{}, frontiers: map[int32]stream.Frontier{}, behind: map[int32]int64{}, complete: true}
 }
 
 // Name is "store".
@@ -67,10 +71,26 @@ func (s *Store) Write(ctx context.Context, o *stream.Output) error {
 	if o.Frontier != nil {
 		s.mu.Lock()
 		s.frontiers[o.Frontier.Shard] = *o.Frontier
+		s.catchUp(o.Frontier)
 		s.mu.Unlock()
 	}
 	s.hub.publish(o)
 	return nil
+}
+
+// catchUp notes that a shard has closed panes since a restart. The first
+// frontier may cover a pane that was closed in part before the restart; with the
+// next the shard has told every row that exists.
+func (s *Store) catchUp(f *stream.Frontier) {
+	first, behind := s.behind[f.Shard]
+	switch {
+	case !behind:
+	case first == stream.NoTime:
+		s.behind[f.Shard] = f.Provisional
+	case f.Provisional > first:
+		delete(s.behind, f.Shard)
+		s.complete = len(s.behind) == 0
+	}
 }
 
 func (s *Store) add(rows *stream.Rows) {
@@ -138,11 +158,41 @@ func blockBytes(r *stream.Rows) int64 {
 	return int64(n)
 }
 
-// Checkpoint has nothing to keep: the store is filled again by the next rows.
-func (s *Store) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) { return nil, nil }
+// storeState is what a restarted store must know. Rows are no part of it: the
+// next ones fill the store again.
+type storeState struct {
+	Frontiers []stream.Frontier `json:"frontiers"`
+}
 
-// Restore has nothing to restore.
-func (s *Store) Restore(ctx context.Context, state []byte) error { return nil }
+// Checkpoint keeps the frontiers.
+func (s *Store) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var state storeState
+	for _, shard := range slices.Sorted(maps.Keys(s.frontiers)) {
+		state.Frontiers = append(state.Frontiers, s.frontiers[shard])
+	}
+	return json.Marshal(state)
+}
+
+// Restore brings the frontiers back. Until each of their shards has closed a
+// pane, a cell without a row may have one that the store has not been told.
+func (s *Store) Restore(ctx context.Context, state []byte) error {
+	if state == nil {
+		return nil
+	}
+	var saved storeState
+	if err := json.Unmarshal(state, &saved); err != nil {
+		return fmt.Errorf("the store's frontiers are damaged: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range saved.Frontiers {
+		s.frontiers[f.Shard], s.behind[f.Shard] = f, stream.NoTime
+	}
+	s.complete = len(s.behind) == 0
+	return nil
+}
 
 // Close ends all watches.
 func (s *Store) Close() error {
@@ -199,7 +249,7 @@ func (s *Store) Size() (cells int, bytes int64) {
 // collect gathers the newest revision of each row of a pane whose resolution is
 // wanted (0: any), ascending by cell.
 func (p *pane) collect(dst []place, resolution int) []place {
-	for _, block := range p.blocks {
+	for _, block := range slices.Backward(p.blocks) { // of equal ones the last to come
 		if resolution != 0 && block.Resolution != resolution {
 			continue
 		}

@@ -32,7 +32,7 @@ const (
 type RowState int32
 
 const (
-	RowState_ROW_STATE_UNSPECIFIED RowState = 0
+	RowState_ROW_STATE_UNSPECIFIED RowState = 0 // not known yet: the server has restarted and been told of no row since; columns are null
 	RowState_ROW_STATE_OPEN        RowState = 1 // computed now, from windows that go on
 	RowState_ROW_STATE_PROVISIONAL RowState = 2 // closed; late events may change it
 	RowState_ROW_STATE_FINAL       RowState = 3 // will never change
