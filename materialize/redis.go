@@ -40,6 +40,7 @@ type Redis struct {
 	waiting map[geo.Cell]waiting
 	flying  map[geo.Cell]waiting // on their way: Redis may or may not have them
 	dropped int64
+	failed  error // Redis refuses what it is sent, and would later too
 	written int64
 	wake    chan struct{} // something waits
 	idle    *sync.Cond    // nothing waits or is on its way
@@ -146,7 +147,7 @@ func (r *Redis) nextRun(ctx context.Context) (int64, error) {
 // refused tells whether Redis answered that it will not do what it was asked,
 // and would not later: a wrong password, a missing right, a key of another type.
 func refused(err error) bool {
-	for _, prefix := range []string{"NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "ERR"} {
+	for _, prefix := range []string{"NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE"} {
 		if redis.HasErrorPrefix(err, prefix) {
 			return true
 		}
@@ -168,6 +169,9 @@ func (r *Redis) Key(cell geo.Cell) string {
 func (r *Redis) Write(ctx context.Context, o *stream.Output) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.failed != nil {
+		return r.failed
+	}
 	for _, rows := range o.Rows {
 		expires := rows.Empty && !r.plan.ModelsKnow(rows.Resolution)
 		for i, cell := range rows.Cells {

@@ -3,6 +3,7 @@ package materialize
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -72,6 +73,11 @@ func (r *Redis) write(ctx context.Context) {
 		if !away && ctx.Err() == nil {
 			r.options.Logger.Warn("Redis is away: the newest row of each entity waits", "error", err)
 			away = true
+		}
+		if refused(err) {
+			r.mu.Lock()
+			r.failed = fmt.Errorf("Redis refuses the rows: %w", err)
+			r.mu.Unlock()
 		}
 		select {
 		case <-ctx.Done():
