@@ -15,11 +15,14 @@ type checker struct {
 	*issues
 	definition *Definition
 	plan       *Plan
+	names      map[string]bool // of columns
+	twice      []string        // paths of what gives columns that are there already
 }
 
 var (
 	pipelineName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
 	columnName   = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+	topicName    = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`) // Kafka's rule
 )
 
 func (c *checker) check() {
@@ -34,14 +37,35 @@ func (c *checker) check() {
 	c.dedup()
 	c.grid()
 	c.aggregates()
-	c.columns()
-	c.models()
-	c.features()
-	if f := d.Sinks.Feed; f != nil && f.Format == "" {
-		f.Format = "protobuf"
+	if c.columns() {
+		c.models()
+		c.features()
 	}
+	c.topics()
 	if len(c.list) == 0 {
 		c.warn()
+	}
+}
+
+// topics checks the names of topics and fills in the feed's format.
+func (c *checker) topics() {
+	source, feed := c.definition.Source.Topic, c.definition.Sinks.Feed
+	c.topic("source.topic", source)
+	if feed == nil {
+		return
+	}
+	c.topic("sinks.feed.topic", feed.Topic)
+	if source != "" && source == feed.Topic {
+		c.on("sinks.feed.topic", "the feed cannot go into the topic %q that events come from", source)
+	}
+	if feed.Format == "" {
+		feed.Format = "protobuf"
+	}
+}
+
+func (c *checker) topic(path, name string) {
+	if name != "" && (!topicName.MatchString(name) || name == "." || name == "..") {
+		c.on(path, "expected a topic's name of at most 249 letters, digits, dots, hyphens and underscores, found %q", name)
 	}
 }
 
@@ -107,7 +131,7 @@ func (c *checker) fields() {
 	s := &c.plan.Source
 	s.Fields = c.definition.Source.Fields
 	for _, f := range s.Fields {
-		if f.Name == s.EventTime.Field && s.EventTime.Unit == "rfc3339" && f.Kind != column.String && f.Kind != 0 {
+		if f.Name == s.EventTime.Field && s.EventTime.Unit == "rfc3339" && f.Kind != column.String {
 			c.on("source.fields."+f.Name, "the event time is text: as a field it is a string")
 		}
 	}

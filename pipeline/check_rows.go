@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -21,8 +22,8 @@ func (c *checker) grid() {
 	d, g := &c.definition.Grid, &c.plan.Grid
 	g.Resolution, g.Rings, g.Parents = d.Resolution, d.Rings, slices.Clone(d.Parents)
 	g.Neighborhood = d.Emit != "cell"
-	ok := g.Resolution >= 0 && g.Resolution <= 15
-	if !ok {
+	resolution, ring := g.Resolution >= 0 && g.Resolution <= 15, true
+	if !resolution {
 		c.on("grid.resolution", "H3 has resolutions 0 to 15, not %d", g.Resolution)
 		g.Resolution = 9
 	}
@@ -33,7 +34,7 @@ func (c *checker) grid() {
 		switch {
 		case k < 0 || k > widestAllowed:
 			c.on(fmt.Sprintf("grid.rings[%d]", i), "a ring is 0 to %d, not %d", widestAllowed, k)
-			ok = false
+			ring = false
 		case i > 0 && k <= g.Rings[i-1]:
 			c.on(fmt.Sprintf("grid.rings[%d]", i), "rings ascend: %d comes after %d", k, g.Rings[i-1])
 		}
@@ -52,24 +53,39 @@ func (c *checker) grid() {
 	if _, given := c.positions["grid.rings"]; given && len(d.Rings) > 0 && d.Rings[0] != 0 && len(g.Parents) > 0 {
 		c.on("grid.parents", "parents have the columns of ring 0, which is not among the rings")
 	}
-	c.regions(ok)
+	c.regions(resolution, ring)
 }
 
-func (c *checker) regions(ok bool) {
+// regions checks each region alone and then all together; resolution and ring
+// tell whether the grid's are right.
+func (c *checker) regions(resolution, ring bool) {
 	g := &c.plan.Grid
+	good := true
 	for i, r := range c.definition.Grid.Regions {
+		path := fmt.Sprintf("grid.regions[%d]", i)
+		if slices.ContainsFunc(g.Regions, func(other geo.Region) bool { return other.Name == r.Name }) {
+			c.on(path+".name", "there are two regions %q", r.Name)
+		}
 		region := geo.Region{Name: r.Name}
 		for j, text := range r.Cells {
 			cell, err := geo.ParseCell(text)
 			if err != nil {
-				c.on(fmt.Sprintf("grid.regions[%d].cells[%d]", i, j), "%v", err)
-				ok = false
+				c.on(fmt.Sprintf("%s.cells[%d]", path, j), "%v", err)
+				continue
 			}
 			region.Cells = append(region.Cells, cell)
 		}
 		g.Regions = append(g.Regions, region)
+		if len(region.Cells) < len(r.Cells) || !resolution {
+			good = false
+			continue
+		}
+		if _, err := geo.NewTerritories(g.Resolution, []geo.Region{region}, 0); err != nil {
+			c.on(path, "%v", err)
+			good = false
+		}
 	}
-	if !ok {
+	if !good || !resolution || !ring {
 		return
 	}
 	var err error
@@ -92,16 +108,13 @@ func (c *checker) aggregates() {
 	for i, a := range c.definition.Aggregates {
 		path := fmt.Sprintf("aggregates[%d]", i)
 		s := aggregate.Spec{Name: a.Name, Op: a.Op, Of: -1, Where: -1}
-		if a.Of != "" {
-			if s.Of = c.field(path+".of", a.Of); s.Of < 0 {
-				good = false
-				continue
-			}
-		}
 		if a.Where != "" {
 			s.Where = c.where(path+".where", a.Where)
 		}
-		if !slices.Contains(aggregate.Ops(), a.Op) { // noted when it was read
+		if a.Of != "" {
+			s.Of = c.field(path+".of", a.Of)
+		}
+		if a.Of != "" && s.Of < 0 || !slices.Contains(aggregate.Ops(), a.Op) { // both are noted
 			good = false
 			continue
 		}
@@ -131,10 +144,17 @@ func (c *checker) where(path, source string) int {
 	return len(c.plan.Wheres) - 1
 }
 
+// maxColumns bounds the columns of a row.
+const maxColumns = 10_000
+
 // columns lays out all columns, those of features and models with their names
-// alone, so that expressions can refer to them.
-func (c *checker) columns() {
+// alone, so that expressions can refer to them. It tells whether that is so.
+func (c *checker) columns() bool {
 	p := c.plan
+	if n := len(c.definition.Aggregates) * len(p.Grid.Rings) * len(p.Windows); n > maxColumns {
+		c.on("aggregates", "aggregates, rings and windows make %d columns, at most %d are allowed", n, maxColumns)
+		return false
+	}
 	for i, a := range c.definition.Aggregates {
 		c.name(fmt.Sprintf("aggregates[%d].name", i), a.Name)
 		for ring, k := range p.Grid.Rings {
@@ -164,6 +184,7 @@ func (c *checker) columns() {
 		}
 		p.Models[i].Count = len(p.Columns) - p.Models[i].First
 	}
+	return true
 }
 
 func describeAggregate(a Aggregate) string {
@@ -191,9 +212,11 @@ func (c *checker) name(path, name string) {
 }
 
 func (c *checker) column(path string, col Column) {
-	if slices.ContainsFunc(c.plan.Columns, func(have Column) bool { return have.Name == col.Name }) {
+	if c.names[col.Name] && !slices.Contains(c.twice, path) { // of the columns of one thing the first will do
 		c.on(path, "there are two columns %q", col.Name)
+		c.twice = append(c.twice, path)
 	}
+	c.names[col.Name] = true
 	c.plan.Columns = append(c.plan.Columns, col)
 }
 
@@ -210,13 +233,31 @@ func (c *checker) models() {
 			Window: p.Windows[p.Columns[to.Target].Window], TimeZone: m.TimeZone,
 			Resolution: p.Grid.Resolution, Parent: models.DemandParent(p.Grid.Resolution),
 		}
+		if m.TimeZone == "" {
+			to.Options.TimeZone = "UTC"
+		}
 		if m.Parent != nil {
 			to.Options.Parent = *m.Parent
 		}
-		if err := to.Options.Check(); err != nil {
-			c.on(path, "model %s: %v", m.Name, err)
+		for _, err := range each(to.Options.Check()) {
+			at := path
+			if errors.Is(err, models.ErrTimeZone) {
+				at += ".time_zone"
+			}
+			c.on(at, "model %s: %v", m.Name, err)
 		}
 	}
+}
+
+// each is the errors that an error joins.
+func each(err error) []error {
+	if joined, is := err.(interface{ Unwrap() []error }); is {
+		return joined.Unwrap()
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
 }
 
 // target finds the column that a model forecasts: a count at ring 0.
@@ -252,7 +293,23 @@ func (c *checker) features() {
 		if f.Expr == "" {
 			continue
 		}
-		program := c.expression(fmt.Sprintf("features[%d].expr", i), f.Expr, vars, column.Float)
+		path := fmt.Sprintf("features[%d].expr", i)
+		program, err := features.Compile(f.Expr, vars, column.Float)
+		if err != nil && c.usesLater(f.Expr) {
+			c.on(path, "the feature %s uses itself or a feature that comes later: only those before it have values", f.Name)
+		} else if err != nil {
+			c.on(path, "%v", err)
+		}
 		p.Features = append(p.Features, FeaturePlan{Name: f.Name, Program: program})
 	}
+}
+
+// usesLater tells whether an expression is right but for the order of features.
+func (c *checker) usesLater(source string) bool {
+	all := make([]features.Variable, len(c.plan.Columns))
+	for i, col := range c.plan.Columns {
+		all[i] = features.Variable{Name: col.Name, Kind: col.Kind}
+	}
+	_, err := features.Compile(source, all, column.Float)
+	return err == nil
 }

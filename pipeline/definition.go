@@ -8,11 +8,16 @@ type Definition struct {
 	Source     Source      `yaml:"source" need:"yes" desc:"where events come from and what is taken from them"`
 	Grid       Grid        `yaml:"grid" need:"yes" desc:"cells and rings"`
 	Windows    Windows     `yaml:"windows" need:"yes" desc:"event-time windows"`
+	Dimensions Later       `yaml:"dimensions"`
 	Aggregates []Aggregate `yaml:"aggregates" need:"yes" desc:"what is computed of the events, at every ring and window"`
 	Features   []Feature   `yaml:"features" desc:"expressions over columns of the same row"`
 	Models     []Model     `yaml:"models" desc:"online models"`
 	Sinks      Sinks       `yaml:"sinks" desc:"where rows go"`
 }
+
+// Later is a list of what the language has room for and this version cannot do:
+// it may be there, empty. The schema leaves it out.
+type Later struct{}
 
 // Source is the definition's source.
 type Source struct {

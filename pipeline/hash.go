@@ -1,9 +1,12 @@
 package pipeline
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 
+	"github.com/hextide/hextide/geo"
 	"github.com/zeebo/xxh3"
 )
 
@@ -36,6 +39,11 @@ func hash(p *Plan) string {
 	}
 	grid := p.Grid
 	grid.Territories = nil // follows from the rest
+	grid.Regions = slices.Clone(grid.Regions)
+	for i, r := range grid.Regions {
+		grid.Regions[i].Cells = slices.Sorted(slices.Values(r.Cells))
+	}
+	slices.SortFunc(grid.Regions, func(a, b geo.Region) int { return cmp.Compare(a.Name, b.Name) })
 	canonical.Grid = grid
 	columns := make([]Column, len(p.Columns))
 	for i, c := range p.Columns {

@@ -41,6 +41,7 @@ func (e *Errors) Error() string {
 type issues struct {
 	list      []Issue
 	positions map[string]Position
+	broken    map[Position]bool // of values of the wrong type: one word about them will do
 }
 
 func (s *issues) at(p Position, format string, arguments ...any) {
@@ -49,7 +50,9 @@ func (s *issues) at(p Position, format string, arguments ...any) {
 
 // on notes a mistake at a path, or at the nearest part of it that is there.
 func (s *issues) on(path, format string, arguments ...any) {
-	s.at(s.find(path), format, arguments...)
+	if p := s.find(path); !s.broken[p] {
+		s.at(p, format, arguments...)
+	}
 }
 
 func (s *issues) find(path string) Position {

@@ -155,11 +155,11 @@ func (s *SourcePlan) Variables() []features.Variable {
 // Load reads a definition and makes its plan. The error, *Errors, has every
 // mistake.
 func Load(text []byte, file string) (*Plan, error) {
-	found := &issues{positions: map[string]Position{}}
+	found := &issues{positions: map[string]Position{}, broken: map[Position]bool{}}
 	d := read(text, found)
 	p := &Plan{Name: d.Name, Text: string(text), Sinks: d.Sinks, specs: d.Aggregates}
-	c := &checker{definition: d, plan: p, issues: found}
-	if found.list == nil || d.Version != 0 { // nothing to check where nothing was read
+	c := &checker{definition: d, plan: p, issues: found, names: map[string]bool{}}
+	if _, read := found.positions[""]; read { // else it is no YAML, and has been said to be none
 		c.check()
 	}
 	if err := found.err(file); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/hextide/hextide/column"
 )
 
 // maxDefinition bounds a definition's size, in bytes.
@@ -21,7 +22,7 @@ func read(text []byte, found *issues) *Definition {
 		found.at(Position{1, 1}, "a definition has at most %d bytes, this has %d", maxDefinition, len(text))
 		return d
 	}
-	file, err := parser.ParseBytes(text, 0)
+	file, err := parse(text)
 	if err != nil {
 		var syntax yaml.Error
 		if errors.As(err, &syntax) && syntax.GetToken() != nil {
@@ -36,9 +37,25 @@ func read(text []byte, found *issues) *Definition {
 		found.at(Position{1, 1}, "expected one definition, found %d", documents(file))
 		return d
 	}
-	r := &reader{found}
-	r.value(file.Docs[0].Body, reflect.ValueOf(d).Elem(), "", "")
+	body := file.Docs[0].Body
+	switch body.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		r := &reader{found}
+		r.value(body, reflect.ValueOf(d).Elem(), "", "")
+	default:
+		found.at(place(body), "expected a definition, found %s", kindOf(body))
+	}
 	return d
+}
+
+// parse parses YAML. The parser panics on some texts that are none.
+func parse(text []byte) (file *ast.File, err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("the parser cannot make sense of it")
+		}
+	}()
+	return parser.ParseBytes(text, 0)
 }
 
 func documents(file *ast.File) (n int) {
@@ -53,7 +70,23 @@ func documents(file *ast.File) (n int) {
 // reader fills Go values from YAML nodes and notes what does not fit.
 type reader struct{ found *issues }
 
+// wrong notes that a value does not fit; what is there in its stead is not judged
+// further.
+func (r *reader) wrong(n ast.Node, format string, arguments ...any) {
+	r.found.at(place(n), format, arguments...)
+	r.found.broken[place(n)] = true
+}
+
+// place is where a node begins: a mapping in lines at its first key.
 func place(n ast.Node) Position {
+	switch m := n.(type) {
+	case *ast.MappingNode:
+		if !m.IsFlowStyle && len(m.Values) > 0 {
+			return place(m.Values[0])
+		}
+	case *ast.MappingValueNode:
+		return place(m.Key)
+	}
 	if t := n.GetToken(); t != nil {
 		return Position{t.Position.Line, t.Position.Column}
 	}
@@ -68,13 +101,18 @@ func (r *reader) value(n ast.Node, v reflect.Value, path, options string) {
 		if text, ok := r.scalar(n, "a duration like 90s, 4m, 1h or 7d"); ok {
 			d, err := ParseDuration(text)
 			if err != nil {
-				r.found.at(place(n), "%v", err)
+				r.wrong(n, "%v", err)
 			}
 			*target = Duration(d)
 		}
 		return
 	case *Fields:
 		r.fields(n, target, path)
+		return
+	case *Later:
+		if list, is := n.(*ast.SequenceNode); !is || len(list.Values) > 0 {
+			r.wrong(n, "this version has no %s yet: leave the list empty", path)
+		}
 		return
 	}
 	switch v.Kind() {
@@ -105,14 +143,14 @@ func (r *reader) option(n ast.Node, text, options string) string {
 			return text
 		}
 	}
-	r.found.at(place(n), "expected one of %s, found %q%s", strings.Join(all, ", "), text, meant(text, all))
+	r.wrong(n, "expected one of %s, found %q%s", strings.Join(all, ", "), text, meant(text, all))
 	return text
 }
 
 func (r *reader) integer(n ast.Node, v reflect.Value, options string) {
 	number, is := n.(*ast.IntegerNode)
 	if !is {
-		r.found.at(place(n), "expected an integer, found %s", kindOf(n))
+		r.wrong(n, "expected an integer, found %s", kindOf(n))
 		return
 	}
 	switch x := number.Value.(type) {
@@ -120,7 +158,7 @@ func (r *reader) integer(n ast.Node, v reflect.Value, options string) {
 		v.SetInt(x)
 	case uint64:
 		if x > 1<<31 {
-			r.found.at(place(n), "the integer %d is too large", x)
+			r.wrong(n, "the integer %d is too large", x)
 			return
 		}
 		v.SetInt(int64(x))
@@ -138,7 +176,7 @@ func (r *reader) scalar(n ast.Node, what string) (string, bool) {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
 		return n.GetToken().Value, true
 	}
-	r.found.at(place(n), "expected %s, found %s", what, kindOf(n))
+	r.wrong(n, "expected %s, found %s", what, kindOf(n))
 	return "", false
 }
 
@@ -159,7 +197,7 @@ func kindOf(n ast.Node) string {
 func (r *reader) sequence(n ast.Node, v reflect.Value, path string) {
 	list, is := n.(*ast.SequenceNode)
 	if !is {
-		r.found.at(place(n), "expected a list, found %s", kindOf(n))
+		r.wrong(n, "expected a list, found %s", kindOf(n))
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))
@@ -175,8 +213,8 @@ type pair struct {
 	value ast.Node
 }
 
-// pairs lists a mapping's keys, each once.
-func (r *reader) pairs(n ast.Node) []pair {
+// pairs lists a mapping's keys, each once, where it is a mapping.
+func (r *reader) pairs(n ast.Node) ([]pair, bool) {
 	var values []*ast.MappingValueNode
 	switch m := n.(type) {
 	case *ast.MappingNode:
@@ -184,8 +222,8 @@ func (r *reader) pairs(n ast.Node) []pair {
 	case *ast.MappingValueNode:
 		values = []*ast.MappingValueNode{m}
 	default:
-		r.found.at(place(n), "expected a mapping, found %s", kindOf(n))
-		return nil
+		r.wrong(n, "expected a mapping, found %s", kindOf(n))
+		return nil, false
 	}
 	seen := map[string]bool{}
 	var list []pair
@@ -199,7 +237,7 @@ func (r *reader) pairs(n ast.Node) []pair {
 		seen[p.key] = true
 		list = append(list, p)
 	}
-	return list
+	return list, true
 }
 
 func (r *reader) mapping(n ast.Node, v reflect.Value, path string) {
@@ -214,13 +252,21 @@ func (r *reader) mapping(n ast.Node, v reflect.Value, path string) {
 		names = append(names, name)
 	}
 	given := map[string]bool{}
-	for _, p := range r.pairs(n) {
+	pairs, is := r.pairs(n)
+	if !is {
+		return
+	}
+	for _, p := range pairs {
 		i, known := keys[p.key]
 		if !known {
 			r.found.at(p.at, "there is no key %q here%s", p.key, meant(p.key, names))
 			continue
 		}
 		given[p.key] = true
+		if text, is := p.value.(*ast.StringNode); is && text.Value == "" && v.Type().Field(i).Tag.Get("need") == "yes" {
+			r.wrong(p.value, "%q is empty: %s", join(path, p.key), v.Type().Field(i).Tag.Get("desc"))
+			continue
+		}
 		r.value(p.value, v.Field(i), join(path, p.key), v.Type().Field(i).Tag.Get("enum"))
 	}
 	for _, name := range names {
@@ -239,7 +285,8 @@ func join(path, key string) string {
 
 // fields reads the events' fields in their order.
 func (r *reader) fields(n ast.Node, target *Fields, path string) {
-	for _, p := range r.pairs(n) {
+	pairs, _ := r.pairs(n)
+	for _, p := range pairs {
 		r.found.positions[join(path, p.key)] = p.at
 		text, ok := r.scalar(p.value, "a type")
 		if !ok {
@@ -247,8 +294,9 @@ func (r *reader) fields(n ast.Node, target *Fields, path string) {
 		}
 		field, err := parseFieldType(p.key, text)
 		if err != nil {
-			r.found.at(place(p.value), "%v", err)
-			field = FieldType{Name: p.key, Kind: 0}
+			r.wrong(p.value, "%v", err)
+			r.found.broken[p.at] = true
+			field = FieldType{Name: p.key, Kind: column.Int} // whatever it is, it is a field
 		}
 		*target = append(*target, field)
 	}

@@ -52,6 +52,10 @@ func describeSchema(s *jsonschema.Schema, t reflect.Type) {
 	for i := range t.NumField() {
 		field := t.Field(i)
 		name := field.Tag.Get("yaml")
+		if field.Type == reflect.TypeFor[Later]() {
+			s.Properties.Delete(name)
+			continue
+		}
 		property, known := s.Properties.Get(name)
 		if !known {
 			continue
