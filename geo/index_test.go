@@ -1,0 +1,149 @@
+package geo
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	h3 "github.com/uber/h3-go/v4"
+)
+
+// offEdge tells whether a place is farther than 1e-10 degrees from the edge
+// between two cells: the places around it at that distance all lie in one cell.
+func offEdge(lat, lng float64, resolution int) bool {
+	const far = 1e-10
+	widen := 1 / math.Max(math.Cos(lat*math.Pi/180), 1e-9)
+	first := oracleCell(lat, lng, resolution)
+	for step := range 8 {
+		sin, cos := math.Sincos(float64(step) * math.Pi / 4)
+		if oracleCell(lat+far*sin, lng+far*cos*widen, resolution) != first {
+			return false
+		}
+	}
+	return true
+}
+
+func oracleCell(lat, lng float64, resolution int) Cell {
+	c, err := h3.LatLngToCell(h3.NewLatLng(math.Max(-90, math.Min(90, lat)), lng), resolution)
+	if err != nil {
+		return 0
+	}
+	return Cell(c)
+}
+
+// compare holds Index and IndexBatch against H3 over some places; those that
+// differ must lie on an edge.
+func compare(t *testing.T, lats, lngs []float64, resolution int) (onEdges int) {
+	t.Helper()
+	batch := make([]Cell, len(lats))
+	if err := IndexBatch(batch, lats, lngs, resolution); err != nil {
+		t.Fatal(err)
+	}
+	for i := range lats {
+		one, err := Index(lats[i], lngs[i], resolution)
+		if err != nil || one != batch[i] {
+			t.Fatalf("%v, %v at %d: alone %v (%v), in a batch %v", lats[i], lngs[i], resolution, one, err, batch[i])
+		}
+		if want := oracleCell(lats[i], lngs[i], resolution); one != want {
+			if offEdge(lats[i], lngs[i], resolution) {
+				t.Fatalf("%v, %v at %d: %v, want %v", lats[i], lngs[i], resolution, one, want)
+			}
+			onEdges++
+		}
+	}
+	return onEdges
+}
+
+func TestIndexOfPlacesOverTheSphere(t *testing.T) {
+	perResolution := 62_500 // a million in all
+	if os.Getenv("HEXTIDE_NIGHTLY") != "" {
+		perResolution *= 100
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	lats, lngs := make([]float64, 2500), make([]float64, 2500)
+	for resolution := 0; resolution <= 15; resolution++ {
+		onEdges := 0
+		for range perResolution / len(lats) {
+			for i := range lats {
+				lats[i] = math.Asin(2*random.Float64()-1) * 180 / math.Pi
+				lngs[i] = random.Float64()*360 - 180
+			}
+			onEdges += compare(t, lats, lngs, resolution)
+		}
+		if onEdges > perResolution/10_000 {
+			t.Errorf("resolution %d: %d of %d random places are said to lie on an edge", resolution, onEdges, perResolution)
+		}
+	}
+}
+
+// TestIndexOfSpecialPlaces looks on and around vertices, edges and centres of
+// the icosahedron's faces, pentagons, poles and the antimeridian.
+func TestIndexOfSpecialPlaces(t *testing.T) {
+	var lats, lngs []float64
+	add := func(p vector) {
+		length := math.Sqrt(p.dot(&p))
+		lats = append(lats, math.Asin(p.z/length)*180/math.Pi)
+		lngs = append(lngs, math.Atan2(p.y, p.x)*180/math.Pi)
+	}
+	for f := range faces {
+		add(faces[f].centre)
+		for g := range faces {
+			if d := faces[f].centre.dot(&faces[g].centre); g != f && d > 0.7 { // they share an edge
+				for share := 0.4; share <= 0.6; share += 0.025 {
+					add(plus(faces[f].centre, share, faces[g].centre, 1-share))
+				}
+			}
+		}
+	}
+	pentagons, err := h3.Pentagons(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pentagons {
+		at, err := p.LatLng()
+		if err != nil {
+			t.Fatal(err)
+		}
+		lats, lngs = append(lats, at.Lat), append(lngs, at.Lng)
+	}
+	for lat := -90.0; lat <= 90; lat += 7.5 {
+		lats, lngs = append(lats, lat, lat, lat), append(lngs, 180, -180, 0)
+	}
+	random := rand.New(rand.NewPCG(3, 4))
+	for i := range len(lats) {
+		for range 60 {
+			away := math.Pow(10, -9*random.Float64())
+			lats = append(lats, math.Max(-90, math.Min(90, lats[i]+away*random.NormFloat64())))
+			lngs = append(lngs, math.Remainder(lngs[i]+away*random.NormFloat64(), 360))
+		}
+	}
+	for resolution := 0; resolution <= 15; resolution++ {
+		t.Logf("resolution %d: %d of %d places on an edge", resolution, compare(t, lats, lngs, resolution), len(lats))
+	}
+}
+
+func TestIndexRefusesWhatIsNoPlace(t *testing.T) {
+	inf, nan := math.Inf(1), math.NaN()
+	for _, place := range [][2]float64{{90.0001, 0}, {-91, 0}, {nan, 0}, {0, nan}, {inf, 0}, {0, inf}, {0, -inf}, {0, 180.0001}, {0, -181}} {
+		if c, err := Index(place[0], place[1], 9); !errors.Is(err, ErrLatLng) || c != 0 {
+			t.Errorf("%v: %v, %v", place, c, err)
+		}
+		if err := IndexBatch(make([]Cell, 1), place[:1], place[1:], 9); !errors.Is(err, ErrLatLng) {
+			t.Errorf("%v: %v", place, err)
+		}
+	}
+	for _, resolution := range []int{-1, 16} {
+		if c, err := Index(0, 0, resolution); !errors.Is(err, ErrResolution) || c != 0 {
+			t.Errorf("resolution %d: %v, %v", resolution, c, err)
+		}
+	}
+}
+
+func TestIndexBatchDoesNotAllocate(t *testing.T) {
+	lats, lngs, cells := []float64{37.7, 40.7, -33.8}, []float64{-122.4, -74, 151.2}, make([]Cell, 3)
+	if n := testing.AllocsPerRun(100, func() { _ = IndexBatch(cells, lats, lngs, 9) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
