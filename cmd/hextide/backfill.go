@@ -85,7 +85,7 @@ func (f *backfillFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	if err != nil {
 		return err
 	}
-	source, err := ingest.NewFiles(f.inputs, recordSchema(plan), ingest.FileOptions{Batch: f.batch, NotAfter: limit})
+	source, err := ingest.NewFiles(f.inputs, ingest.SchemaOf(&plan.Source), ingest.FileOptions{Batch: f.batch, NotAfter: limit})
 	if err != nil {
 		return err
 	}

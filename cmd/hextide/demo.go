@@ -146,7 +146,7 @@ func makeDemoTopic(ctx context.Context, f *runFlags, topic string) error {
 
 func (f *runFlags) replay(ctx context.Context, c *cobra.Command, plan *pipeline.Plan, events string, speed float64) {
 	_, err := ingest.Simulate(ctx, ingest.SimulateOptions{
-		Schema: recordSchema(plan), Inputs: []string{events}, Key: dedupKey(plan), Speed: speed,
+		Schema: ingest.SchemaOf(&plan.Source), Inputs: []string{events}, Key: ingest.KeyOf(&plan.Source), Speed: speed,
 		Cluster: f.kafka.cluster, Topic: plan.Source.Topic, Log: slog.New(slog.DiscardHandler),
 	})
 	switch {

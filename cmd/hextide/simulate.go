@@ -4,21 +4,9 @@ import (
 	"time"
 
 	"github.com/hextide/hextide/ingest"
-	"github.com/hextide/hextide/pipeline"
 	"github.com/hextide/hextide/stream"
 	"github.com/spf13/cobra"
 )
-
-// dedupKey names the fields of a plan's dedup key, by which records are keyed.
-func dedupKey(plan *pipeline.Plan) []string {
-	var names []string
-	if d := plan.Source.Dedup; d != nil {
-		for _, f := range d.By {
-			names = append(names, plan.Source.Fields[f].Name)
-		}
-	}
-	return names
-}
 
 func newSimulate() *cobra.Command {
 	kafka := &kafkaSettings{}
@@ -44,7 +32,7 @@ Records are keyed by the dedup key, where the definition has one.`,
 			if options.Topic, err = kafka.named(plan); err != nil {
 				return err
 			}
-			options.Schema, options.Key, options.Cluster = recordSchema(plan), dedupKey(plan), kafka.cluster
+			options.Schema, options.Key, options.Cluster = ingest.SchemaOf(&plan.Source), ingest.KeyOf(&plan.Source), kafka.cluster
 			bar := newBar("replaying", showProgress)
 			options.Progress = func(p ingest.SimulateProgress) { bar.bytes(p.Read, p.Size, p.Records) }
 			done, err := ingest.Simulate(c.Context(), options)
