@@ -8,7 +8,9 @@ import (
 	"github.com/hextide/hextide/exact"
 )
 
-// None is the key of an extremum of no events: what merging leaves as it is.
+// None is the key of an extremum of no events: what merging leaves as it is. An
+// event of that very value (the largest integer for Min, the smallest for Max)
+// looks like no event.
 func None(k MeasureKind) int64 {
 	if k == Min {
 		return math.MaxInt64
