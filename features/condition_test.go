@@ -25,7 +25,7 @@ func (d drawing) condition(depth int) expression {
 		return d.connective(depth)
 	case 1:
 		a := d.one(depth-1, column.Bool)
-		return expression{"not (" + a.text + ")", column.Bool, strict(func(v []cellValue) cellValue { return cellValue{i: 1 - v[0].i} }, a)}
+		return expression{"(not (" + a.text + "))", column.Bool, strict(func(v []cellValue) cellValue { return cellValue{i: 1 - v[0].i} }, a)}
 	case 2:
 		a, b := d.one(depth-1, column.String), d.one(depth-1, column.String)
 		operator := rapid.SampledFrom([]string{"contains", "startsWith", "endsWith"}).Draw(d.t, "operator")
