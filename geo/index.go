@@ -36,7 +36,7 @@ import (
 //
 // Two levels of the hierarchy multiply the lattice by exactly 7, four by 49. So the remainders of x and
 // y by 49 give four digits from a table; the rest is the lattice of the resolution four levels up. At
-// resolution 0 the face's table has the base cell and how its axes are turned.
+// resolution 0 or 1 the face's table has the base cell and how its axes are turned.
 //
 // No product is fused with a sum (float64()), so a place has the same cell on every machine. Figures
 // beside H3's own library differ only where rounding there decides, closer than 1e-10° to an edge.
@@ -99,12 +99,16 @@ func (l *lens) centreStretch(p *vector) float64 {
 // level is what indexing at one resolution needs.
 type level struct {
 	lenses [20]lens
-	// finer carries a spot to the next resolution that is a multiple of 4: x·[0] + y·[1], x·[2] + y·[3].
+	// finer carries a spot down to the next resolution from which steps of four levels lead up to 0 or 1:
+	// x·[0] + y·[1], x·[2] + y·[3]. Where there is nothing to do, there is one.
 	finer  [4]int32
-	origin int32 // added to x and y there to make them positive: 3 at resolution 0
+	there  bool
+	origin int32 // added to x and y there to make them positive: middle at the end of the steps
 	steps  int   // of four digits
-	head   Cell  // mode and resolution
-	tail   Cell  // the digits not used
+	lowest uint  // where the first step's digits go, three bits higher than in a cell
+	fours  *[49 * 49]uint16
+	bases  *[20][256]faceBase
+	rest   Cell // mode, resolution, and the digits not used
 }
 
 var levels = func() *[MaxResolution + 1]level {
@@ -126,11 +130,18 @@ var levels = func() *[MaxResolution + 1]level {
 			}
 			l.lenses[f] = lens{faces[f].centre, plus(x, scale, y, -scale*root3), plus(x, scale, y, scale*root3)}
 		}
-		l.finer = [4][4]int32{{1, 0, 0, 1}, {21, -7, 7, 14}, {7, 0, 0, 7}, {3, -1, 1, 2}}[r%4]
-		l.steps = (r + 3) / 4
-		l.origin = int32(3 * power7(2*l.steps))
-		l.head = cellMode | Cell(r)<<levelShift
-		l.tail = unusedDigits(r)
+		l.finer = [4][4]int32{{1, 0, 0, 1}, {1, 0, 0, 1}, {7, 0, 0, 7}, {3, -1, 1, 2}}[r%4]
+		l.there = r%4 < 2
+		l.steps = (r + 2) / 4
+		coarse := 0
+		if r%4 == 1 {
+			coarse = 1
+		}
+		l.origin = int32(middle * power7(2*l.steps))
+		l.lowest = uint(48 - 12*l.steps - 3*coarse)
+		l.fours = &fours[coarse]
+		l.bases = &faceBasesAt[coarse]
+		l.rest = cellMode | Cell(r)<<levelShift | unusedDigits(r)
 		scale = unit * float64(power7((r+1)/2))
 		if r%2 == 0 {
 			scale = float64(scale * root7)
@@ -139,50 +150,66 @@ var levels = func() *[MaxResolution + 1]level {
 	return table
 }()
 
-// fours[49·x + y] splits the spot (x, y), 0 to 48, by four levels: 12 bits of digits, and above them x
-// and y, each plus 1, of its ancestor there.
-var fours = func() (table [49 * 49]uint16) {
-	for i := range table {
-		s := Spot{int32(i / 49), int32(i % 49)}
-		for resolution := 4; resolution > 0; resolution-- {
-			var digit uint8
-			s, digit = s.coarser(resolution)
-			table[i] |= uint16(digit) << (3 * (4 - resolution))
+// fours[resolution modulo 2][49·x + y] splits the spot (x, y), 0 to 48, by four levels: 12 bits of
+// digits, and above them x and y, each plus 1, of its ancestor there.
+var fours = func() (table [2][49 * 49]uint16) {
+	for class := range table {
+		for i := range table[class] {
+			s, entry := Spot{int32(i / 49), int32(i % 49)}, uint16(0)
+			for up := range 4 {
+				var digit uint8
+				s, digit = s.coarser(class + 4 - up)
+				entry |= uint16(digit) << (3 * up)
+			}
+			table[class][i] = entry | uint16(s.X+1)<<12 | uint16(s.Y+1)<<14
 		}
-		table[i] |= uint16(s.X+1)<<12 | uint16(s.Y+1)<<14
 	}
 	return table
 }()
 
+// by49 is n/49, rounded down, of what is less than 2^31.
+func by49(n uint64) uint64 { return n * (1<<37/49 + 1) >> 37 }
+
 // cell is the cell at a spot of a face's lattice.
 func (l *level) cell(face uint8, spotX, spotY int32) Cell {
-	x := uint32(spotX*l.finer[0] + spotY*l.finer[1] + l.origin)
-	y := uint32(spotX*l.finer[2] + spotY*l.finer[3] + l.origin)
-	digits := Cell(0)
-	at := 48 - 12*uint(l.steps)
+	if !l.there {
+		spotX, spotY = spotX*l.finer[0]+spotY*l.finer[1], spotX*l.finer[2]+spotY*l.finer[3]
+	}
+	x, y := uint64(spotX+l.origin), uint64(spotY+l.origin)
+	digits, at := Cell(0), l.lowest
 	for range l.steps {
-		upX, upY := x/49, y/49
-		four := fours[(x-49*upX)*49+(y-49*upY)]
+		upX, upY := by49(x), by49(y)
+		four := uint64(l.fours[49*x+y-(49*49*upX+49*upY)])
 		digits |= Cell(four&0xfff) << (at & 63)
 		at += 12
-		x, y = upX+uint32(four>>12&3)-1, upY+uint32(four>>14)-1
+		x, y = upX+four>>12&3-1, upY+four>>14-1
 	}
-	digits >>= 3 // sixteen of them, of which H3 has fifteen
-	base := &faceCells[face][(y*8+x)&63]
+	base := l.bases[face][(y*16+x)&255]
+	digits = (digits | Cell(base.digit)<<digitBits) >> 3
+	c := l.rest | Cell(base.base)<<baseShift
 	if base.pentagon {
-		return l.onPentagon(base, face, digits)
+		return onPentagon(c|digits, face, base.turns)
 	}
 	// Cell.turned, for all turns at once: a branch here would be guessed wrongly too often.
-	digits = digits&base.keep | (digits<<1&(6*everyOne)|digits>>2&everyOne)&base.left | (digits>>1&(3*everyOne)|digits&everyOne<<2)&base.right
-	digits ^= 7 * ((digits | digits>>1 | digits>>2) & everyOne) & base.flip
-	return l.head | l.tail | base.head | digits
+	t := &turnings[base.turns&7]
+	digits = digits&t.keep | (digits<<1&(6*everyOne)|digits>>2&everyOne)&t.left | (digits>>1&(3*everyOne)|digits&everyOne<<2)&t.right
+	return c | digits ^ 7*((digits|digits>>1|digits>>2)&t.flip)
 }
 
-// onPentagon is the cell with some digits, in a face's axes, of a base cell that is a pentagon. What
-// would lie in its missing sector belongs to the sector beside, on the side from which the face reaches
+// turnings says which of the terms of Cell.turned hold.
+var turnings = [8]struct{ keep, left, right, flip Cell }{
+	0: {keep: everyDigit},
+	1: {left: everyDigit, flip: everyOne},
+	2: {right: everyDigit},
+	3: {keep: everyDigit, flip: everyOne},
+	4: {left: everyDigit},
+	5: {right: everyDigit, flip: everyOne},
+}
+
+// onPentagon turns a cell with digits in a face's axes into those of its base cell, a pentagon. What
+// would lie in the missing sector belongs to the sector beside, on the side from which the face reaches
 // it.
-func (l *level) onPentagon(base *faceCell, face uint8, digits Cell) Cell {
-	c := l.head | l.tail | base.head | digits
+func onPentagon(c Cell, face, turns uint8) Cell {
 	if c.leading() == 1 {
 		if clockwiseFaces[c.base()]>>face&1 != 0 {
 			c = c.turned(5)
@@ -190,37 +217,34 @@ func (l *level) onPentagon(base *faceCell, face uint8, digits Cell) Cell {
 			c = c.turned(1)
 		}
 	}
-	return c.turnedAround(base.turns)
+	return c.turnedAround(turns)
 }
 
-// faceCell is a base cell as seen from a face, and how its digits turn: which of the terms of
-// Cell.turned hold.
-type faceCell struct {
-	head                    Cell
-	keep, left, right, flip Cell
-	turns                   uint8
-	pentagon                bool
+// faceBase is what lies at a spot of a face's lattice at resolution 0 or 1.
+type faceBase struct {
+	base, turns uint8
+	digit       uint8 // at resolution 1
+	pentagon    bool
 }
 
-// faceCells[face][8·y + x], with x and y 1 to 5, is faceBases with x and y 3 less.
-var faceCells = func() *[20][64]faceCell {
-	table := new([20][64]faceCell)
-	for face := range faceBases {
-		for y, row := range faceBases[face] {
-			for x, base := range row {
-				c := faceCell{head: Cell(base.base) << baseShift, turns: base.turns, pentagon: pentagonBase(base.base)}
-				switch base.turns % 3 {
-				case 0:
-					c.keep = everyDigit
-				case 1:
-					c.left = everyDigit
-				default:
-					c.right = everyDigit
-				}
-				if base.turns%2 == 1 {
-					c.flip = everyDigit
-				}
-				table[face][8*(y+1)+x+1] = c
+// middle is what x and y have too much in the index of faceBasesAt.
+const middle = 8
+
+// faceBasesAt[resolution][face][16·y + x].
+var faceBasesAt = func() *[2][20][256]faceBase {
+	table := new([2][20][256]faceBase)
+	for i := range 256 {
+		for coarse := range 2 {
+			s, digit := Spot{int32(i%16 - middle), int32(i/16 - middle)}, uint8(0)
+			if coarse == 1 {
+				s, digit = s.coarser(1)
+			}
+			if s.distance() > 2 {
+				continue // beyond the face
+			}
+			for face := range faceBases {
+				base := faceBases[face][s.Y+2][s.X+2]
+				table[coarse][face][i] = faceBase{base.base, base.turns, digit, pentagonBase(base.base)}
 			}
 		}
 	}
