@@ -32,7 +32,7 @@ type Shape struct {
 	Shards  int // default 64; fixed once there is state
 	Workers int // goroutines that run shards; default: as many as processors
 	Depth   int // messages a worker's channel holds; default 256
-	Queue   int // outputs a sink's channel holds; default 64
+	Queue   int // outputs a sink's channel holds; default 4, since one may hold 8,192 rows
 	Batches int // batches of a partition that are read ahead; default 3
 }
 
@@ -83,7 +83,7 @@ func (c Config) withDefaults() Config {
 	positive(&c.Shape.Workers, runtime.GOMAXPROCS(0))
 	c.Shape.Workers = min(c.Shape.Workers, c.Shape.Shards)
 	positive(&c.Shape.Depth, 256)
-	positive(&c.Shape.Queue, 64)
+	positive(&c.Shape.Queue, 4)
 	positive(&c.Shape.Batches, 3)
 	positive(&c.Timing.Flush, 200*time.Millisecond)
 	positive(&c.Timing.Interval, 10*time.Second)
