@@ -1,0 +1,261 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hextide/hextide/internal/testserver"
+	pb "github.com/hextide/hextide/proto/hextide/v1"
+	"github.com/hextide/hextide/stream"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"google.golang.org/protobuf/proto"
+)
+
+// often makes a run take checkpoints as often as it can.
+var often = []string{"--checkpoint-interval", "10ms", "--checkpoint-min-pause", "1ms", "--batch", "100"}
+
+// boundedPoints are the crash points that a run over bounded input passes, with
+// more than one moment of those that a checkpoint passes many times.
+func boundedPoints() []string {
+	var points []string
+	for _, point := range stream.CrashPoints {
+		if !strings.HasPrefix(point, "control:") {
+			points = append(points, point)
+		}
+	}
+	return append(points, stream.CrashBeforeGeneration+"/40", stream.CrashAfterGeneration+"/7", stream.CrashAfterCommit+"/2")
+}
+
+// crashes kills runs, each at its point or moment, until all were visited and the
+// last run ended. begin starts the next process; again says that nothing is left
+// of the runs before, for one ended before its point was passed.
+type crashes struct {
+	t       *testing.T
+	points  []string
+	moments int // kills at any moment, after those at points
+	longest time.Duration
+	begin   func(again bool, variables []string) *process
+	kills   int
+}
+
+func (c *crashes) run() (last *process) {
+	c.t.Helper()
+	random := rand.New(rand.NewPCG(1, 2))
+	again, endings := true, 0
+	for len(c.points) > 0 || c.moments > 0 {
+		if len(c.points) > 0 {
+			last = c.begin(again, []string{"HEXTIDE_TEST_CRASH=" + c.points[0]})
+		} else {
+			last = c.begin(again, nil)
+			time.Sleep(time.Duration(random.Int64N(int64(c.longest))))
+			_ = last.cmd.Process.Kill() // or it has ended
+		}
+		code := last.wait()
+		again = !last.killed()
+		switch {
+		case again && code != exitDone:
+			c.t.Fatalf("exit code %d\n%s", code, last.err)
+		case again && endings > 20:
+			c.t.Fatalf("never killed at %v (%d more moments)", c.points, c.moments)
+		case again:
+			endings++
+		case len(c.points) > 0:
+			c.kills, c.points = c.kills+1, c.points[1:]
+		default:
+			c.kills, c.moments = c.kills+1, c.moments-1
+		}
+	}
+	if again {
+		return last
+	}
+	last = c.begin(false, nil)
+	if code := last.wait(); code != exitDone {
+		c.t.Fatalf("exit code %d\n%s", code, last.err)
+	}
+	return last
+}
+
+// A backfill that is killed at every point and at any moment, and resumed, gives
+// the same rows in the same files' places.
+func TestRestartBackfill(t *testing.T) {
+	definition, _ := define(t, city)
+	undisturbed, want := backfill(t, definition, []string{taxis})
+	out, lives := "", 0
+	c := &crashes{t: t, points: boundedPoints(), moments: 10, longest: 600 * time.Millisecond}
+	c.begin = func(again bool, variables []string) *process {
+		arguments := append([]string{"backfill", definition, "--input", absolute(t, taxis)}, often...)
+		if again {
+			lives++
+			out = filepath.Join(t.TempDir(), fmt.Sprint("life-", lives))
+		} else if _, err := os.Stat(filepath.Join(out, stateFolder, begunName)); err == nil || finished(out) {
+			arguments = append(arguments, "--resume")
+		} else if err := os.RemoveAll(out); err != nil { // killed before it had begun
+			t.Fatal(err)
+		}
+		return start(t, variables, append(arguments, "--out", out)...)
+	}
+	last := c.run()
+	if c.kills < 20 {
+		t.Errorf("%d kills", c.kills)
+	}
+	t.Logf("%d kills in %d lives", c.kills, lives)
+	if got := manifest(t, out); got.ContentHash != undisturbed.hash() || got.Counts != manifest(t, want).Counts {
+		t.Errorf("%s %+v, undisturbed %s %+v\n%s", got.ContentHash, got.Counts, undisturbed.hash(), manifest(t, want).Counts, last.err)
+	}
+	agree(t, manifest(t, want).Counts.Rows, out, want)
+	filesListed(t, out)
+}
+
+func finished(out string) bool {
+	_, err := os.Stat(filepath.Join(out, "_MANIFEST.json"))
+	return err == nil
+}
+
+// filesListed holds the files of a snapshot against its manifest: none is more,
+// none is less, none is other.
+func filesListed(t *testing.T, dir string) {
+	t.Helper()
+	m := manifest(t, dir)
+	rows := int64(0)
+	for _, part := range m.Parts {
+		content, err := os.ReadFile(filepath.Join(dir, part.Path))
+		if err != nil || int64(len(content)) != part.Bytes || fmt.Sprintf("%x", sha256.Sum256(content)) != part.SHA256 {
+			t.Errorf("%s: %v, %d bytes, the manifest says %d and %s", part.Path, err, len(content), part.Bytes, part.SHA256)
+		}
+		rows += part.Rows
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "rows", "*", "*", "*"))
+	if err != nil || len(found) != len(m.Parts) || rows != m.Counts.Rows {
+		t.Errorf("%d files (%v) of %d in the manifest, %d rows of %d", len(found), err, len(m.Parts), rows, m.Counts.Rows)
+	}
+	if _, err := os.Stat(filepath.Join(dir, stateFolder)); err == nil {
+		t.Errorf("%s still has its working state", dir)
+	}
+}
+
+// A live run that is killed at every point and at any moment, and started again
+// with the same command, loses nothing and doubles nothing.
+func TestRestartLive(t *testing.T) {
+	for name, changes := range map[string][]string{
+		"dedup":    nil,
+		"lateness": {dedupLine.FindString(city), "\n  allowed_lateness: 2m\n  out_of_order: 10s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			definition, name := define(t, city, changes...)
+			undisturbed, want := backfill(t, definition, []string{taxis})
+			brokers := replayed(t, definition, name, taxis)
+			folder, lives, feed := t.TempDir(), 0, ""
+			c := &crashes{t: t, moments: 12, longest: time.Second}
+			if changes == nil {
+				c.points, c.moments = boundedPoints(), 6
+			}
+			c.begin = func(again bool, variables []string) *process {
+				if again {
+					lives++
+				}
+				feed = fmt.Sprintf("%s.rows-%d", name, lives)
+				life := rename(t, definition, name+".rows", feed)
+				return start(t, variables, append([]string{"run", life, "--brokers", brokers, "--bounded", "--shards", "8",
+					"--state", filepath.Join(folder, fmt.Sprint("state-", lives)), "--out", filepath.Join(folder, fmt.Sprint("out-", lives)),
+					"--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"}, often...)...)
+			}
+			c.run()
+			t.Logf("%d kills in %d lives", c.kills, lives)
+			out := filepath.Join(folder, fmt.Sprint("out-", lives))
+			if got := manifest(t, out); got.ContentHash != undisturbed.hash() || got.Counts != manifest(t, want).Counts {
+				t.Errorf("%s %+v, undisturbed %s %+v", got.ContentHash, got.Counts, undisturbed.hash(), manifest(t, want).Counts)
+			}
+			agree(t, manifest(t, want).Counts.Rows, "kafka://"+brokers+"/"+feed, want)
+			if repeats := len(repeated(t, brokers, feed)); repeats == 0 {
+				t.Error("no final row came twice: this tests nothing")
+			}
+		})
+	}
+}
+
+// rename copies a definition with another name in it.
+func rename(t *testing.T, definition, old, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write(t, filepath.Join(t.TempDir(), "pipeline.yaml"), bytes.ReplaceAll(text, []byte(old), []byte(name)))
+}
+
+// feedRows reads the rows of a feed, markers too, in the order of each partition.
+func feedRows(t *testing.T, brokers, feed string) []*pb.FeedRow {
+	t.Helper()
+	var rows []*pb.FeedRow
+	records(t, brokers, feed, func(r *kgo.Record) {
+		record := &pb.FeedRecord{}
+		if err := proto.Unmarshal(r.Value, record); err != nil {
+			t.Fatal(err)
+		}
+		if row := record.GetRow(); row != nil {
+			rows = append(rows, row)
+		}
+	})
+	return rows
+}
+
+// records visits the records of a topic, up to the end it has now.
+func records(t *testing.T, brokers, topic string, visit func(*kgo.Record)) {
+	t.Helper()
+	client := cluster(t, brokers, kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	ends, err := kadm.NewClient(client).ListEndOffsets(t.Context(), topic)
+	if err != nil || ends.Error() != nil {
+		t.Fatal(err, ends.Error())
+	}
+	left := int64(0)
+	ends.Each(func(o kadm.ListedOffset) { left += o.Offset })
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
+	defer cancel()
+	for left > 0 {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			t.Fatal(err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			left--
+			visit(r)
+		})
+	}
+}
+
+// repeated gives the final rows that a feed has more than once, and expects the
+// repeats to be equal in everything but who wrote them.
+func repeated(t *testing.T, brokers, feed string) []*pb.FeedRow {
+	t.Helper()
+	type place struct {
+		cell     uint64
+		end      int64
+		revision int32
+		final    bool
+	}
+	first := map[place]*pb.FeedRow{}
+	var repeats []*pb.FeedRow
+	for _, row := range feedRows(t, brokers, feed) {
+		at := place{row.Cell, row.WindowEndUs, row.Revision, row.Final}
+		was := first[at]
+		if was == nil {
+			first[at] = row
+			continue
+		}
+		repeats = append(repeats, row)
+		if !slices.Equal(was.Integers, row.Integers) || !slices.Equal(was.Floats, row.Floats) || !slices.Equal(was.Nulls, row.Nulls) || was.Empty != row.Empty {
+			t.Errorf("a row came again and is other: %v, %v", was, row)
+		}
+	}
+	return repeats
+}
