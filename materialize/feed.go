@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/hextide/hextide/pipeline"
 	"github.com/hextide/hextide/stream"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -99,30 +98,29 @@ func (f *Feed) Restore(ctx context.Context, state []byte) error {
 // haveTopic makes a topic that keeps its records whatever their age, since rows
 // of history carry old times, and returns the number of its partitions. A topic
 // that exists is left as it is.
+//
+// It is made before anyone looks for it: a client remembers for a while that a
+// topic was not there.
 func haveTopic(ctx context.Context, admin *kadm.Client, topic string, partitions int32) (int32, error) {
-	look := func() (int32, error) {
-		details, err := admin.ListTopics(ctx, topic)
-		if err == nil {
-			err = details.Error()
-		}
-		if err != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) {
-			err = backoff.Permanent(err)
-		}
-		return int32(len(details[topic].Partitions)), err
-	}
-	n, err := look()
-	if !errors.Is(err, kerr.UnknownTopicOrPartition) {
-		return n, err
-	}
 	forever, remove := "-1", "delete"
-	response, err := admin.CreateTopic(ctx, partitions, -1, map[string]*string{"retention.ms": &forever, "cleanup.policy": &remove}, topic)
-	if err == nil {
-		err = response.Err
+	response, made := admin.CreateTopic(ctx, partitions, -1, map[string]*string{"retention.ms": &forever, "cleanup.policy": &remove}, topic)
+	if made == nil {
+		made = response.Err
 	}
-	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+	if made == nil {
+		return partitions, nil
+	}
+	details, err := admin.ListTopics(ctx, topic)
+	if err == nil {
+		err = details.Error()
+	}
+	switch {
+	case err == nil: // it was there, whoever may make topics
+		return int32(len(details[topic].Partitions)), nil
+	case errors.Is(made, kerr.TopicAlreadyExists):
 		return 0, err
 	}
-	return backoff.Retry(ctx, look) // brokers learn of a new topic one by one
+	return 0, made
 }
 
 // Write produces an output's records. It blocks while the client's buffer is

@@ -121,20 +121,24 @@ func (r *Redis) Restore(ctx context.Context, state []byte) error {
 // nextRun is one more than the run in use, where that is of the same plan: a
 // pipeline that begins anew writes beside what it wrote before.
 func (r *Redis) nextRun(ctx context.Context) (int64, error) {
-	pair, err := backoff.Retry(ctx, func() (string, error) {
-		asking, cancel := context.WithTimeout(ctx, r.options.StartWithin)
-		defer cancel()
+	asking, cancel := context.WithTimeout(ctx, r.options.StartWithin)
+	defer cancel()
+	var last error // what Redis said, or why it did not
+	pair, err := backoff.Retry(asking, func() (string, error) {
 		pair, err := r.options.Client.Get(asking, r.plan.Name).Result()
-		if errors.Is(err, redis.Nil) {
+		switch {
+		case errors.Is(err, redis.Nil):
 			return "", nil
-		}
-		if refused(err) {
+		case refused(err):
 			err = backoff.Permanent(err)
+		}
+		if last == nil || asking.Err() == nil {
+			last = err
 		}
 		return pair, err
 	}, backoff.WithMaxElapsedTime(r.options.StartWithin))
 	if err != nil {
-		return 0, err
+		return 0, last
 	}
 	if hash, run, is := strings.Cut(pair, "."); is && hash == r.planKey() {
 		if n, err := strconv.ParseInt(run, 10, 64); err == nil {
@@ -148,7 +152,7 @@ func (r *Redis) nextRun(ctx context.Context) (int64, error) {
 // and would not later: a wrong password, a missing right, a key of another type.
 func refused(err error) bool {
 	for _, prefix := range []string{"NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE"} {
-		if redis.HasErrorPrefix(err, prefix) {
+		if err != nil && strings.Contains(err.Error(), prefix) { // within a script it is not the first word
 			return true
 		}
 	}

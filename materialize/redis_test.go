@@ -1,0 +1,348 @@
+package materialize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/hextide/hextide/geo"
+	"github.com/hextide/hextide/internal/testserver"
+	"github.com/hextide/hextide/pipeline"
+	"github.com/hextide/hextide/stream"
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
+)
+
+var quietly = slog.New(slog.DiscardHandler)
+
+// own is a name that no other test of a shared server has.
+func own(name string) string { return fmt.Sprintf("%s-%d", name, time.Now().UnixNano()) }
+
+func clientOf(t testing.TB, address string) *redis.Client {
+	c := redis.NewClient(&redis.Options{Addr: address})
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// toRedis is a sink as a run has it, with a client of its own.
+func toRedis(t testing.TB, address string, plan *pipeline.Plan, state []byte, o RedisOptions) *Redis {
+	t.Helper()
+	o.Client, o.Logger = redis.NewClient(&redis.Options{Addr: address, MaxRetries: -1, DialerRetries: 1, DialTimeout: time.Second}), quietly
+	r := NewRedis(plan, o)
+	if err := r.Restore(context.Background(), state); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	return r
+}
+
+func settled(t testing.TB, r *Redis) {
+	t.Helper()
+	eventually(t, "Redis has every row", func() bool { waiting, _, _ := r.Waiting(); return waiting == 0 })
+}
+
+// get reads a cell as docs/redis.md says that a reader does.
+func get(t testing.TB, c *redis.Client, plan *pipeline.Plan, cell geo.Cell) *Packed {
+	t.Helper()
+	pair, err := c.Get(t.Context(), plan.Name).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := c.Get(t.Context(), plan.Name+":"+pair+":"+cell.String()).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := ParsePacked(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func outputOf(plan *pipeline.Plan, blocks ...block) *stream.Output {
+	return (&step{blocks: blocks}).output(plan)
+}
+
+// redisConforms is what every Redis must show of the sink.
+func redisConforms(t *testing.T, address string) {
+	t.Run("newest wins", func(t *testing.T) { redisNewestWins(t, address) })
+	t.Run("markers", func(t *testing.T) { redisMarkers(t, address) })
+	t.Run("runs", func(t *testing.T) { redisRuns(t, address) })
+	t.Run("many", func(t *testing.T) { redisMany(t, address) })
+}
+
+// Two writers of one state, each in an order of its own: what stands is the
+// newest row that either wrote.
+func redisNewestWins(t *testing.T, address string) {
+	c, cells := clientOf(t, address), someCells(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		plan := planOf(t, own("newest"), "none", "json")
+		state := []byte(`{"run": 1}`)
+		writers := []*Redis{toRedis(t, address, plan, state, RedisOptions{}), toRedis(t, address, plan, state, RedisOptions{})}
+		type version struct {
+			end         int64
+			revision    int32
+			incarnation int64
+		}
+		var newest version
+		for range rapid.IntRange(1, 12).Draw(rt, "rows") {
+			w := rapid.IntRange(0, 1).Draw(rt, "writer")
+			v := version{noon + minute*rapid.Int64Range(0, 3).Draw(rt, "end"), rapid.Int32Range(0, 1).Draw(rt, "revision"), rapid.Int64Range(1, 3).Draw(rt, "incarnation")}
+			b := simple(plan, v.end, v.revision, v.end+int64(v.revision)+10*v.incarnation, cells[0])
+			b.incarnation = v.incarnation
+			deliver(t, writers[w], outputOf(plan, b))
+			if rapid.Bool().Draw(rt, "settle") {
+				settled(t, writers[w])
+			}
+			if v.end > newest.end || v.end == newest.end && (v.revision > newest.revision || v.revision == newest.revision && v.incarnation > newest.incarnation) {
+				newest = v
+			}
+		}
+		for _, w := range writers {
+			settled(t, w)
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := get(t, c, plan, cells[0])
+		if (version{p.WindowEnd, p.Revision, p.Incarnation}) != newest || p.Bits[0] != uint64(newest.end+int64(newest.revision)+10*newest.incarnation) {
+			t.Fatalf("%+v stands, not %+v", p, newest)
+		}
+	})
+}
+
+// A marker goes after a while, a row does not, nor does a marker that a row
+// followed.
+func redisMarkers(t *testing.T, address string) {
+	c, cells, plan := clientOf(t, address), someCells(t), planOf(t, own("markers"), "none", "json")
+	r := toRedis(t, address, plan, nil, RedisOptions{Keep: time.Hour})
+	marker := simple(plan, noon+minute, 0, 0, cells[0], cells[2])
+	marker.empty = true
+	deliver(t, r, outputOf(plan, simple(plan, noon, 0, 1, cells[0], cells[1], cells[2])))
+	settled(t, r)
+	deliver(t, r, outputOf(plan, marker))
+	settled(t, r)
+	deliver(t, r, outputOf(plan, simple(plan, noon+2*minute, 0, 2, cells[2])))
+	settled(t, r)
+	for i, want := range []struct {
+		empty bool
+		lives bool
+		n     uint64
+	}{{true, true, 0}, {false, false, 1}, {false, false, 2}} {
+		p, life := get(t, c, plan, cells[i]), c.TTL(t.Context(), r.Key(cells[i])).Val()
+		if p.Empty != want.empty || (life > 0) != want.lives || p.Bits[0] != want.n || life > time.Hour {
+			t.Errorf("cell %d: %+v stays for %s", i, p, life)
+		}
+	}
+}
+
+// A pipeline that begins anew writes beside what is there, names its own pair
+// once its rows are there, and removes the old keys; so does another plan. One
+// that goes on keeps its pair.
+func redisRuns(t *testing.T, address string) {
+	c, cells, name := clientOf(t, address), someCells(t), own("runs")
+	plan := planOf(t, name, "none", "json")
+	r := toRedis(t, address, plan, nil, RedisOptions{})
+	deliver(t, r, outputOf(plan, simple(plan, noon+9*minute, 0, 1, cells...)))
+	settled(t, r)
+	state, err := r.Checkpoint(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := r.pair()
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if same := toRedis(t, address, plan, state, RedisOptions{}); same.pair() != first {
+		t.Errorf("a run that goes on from %s writes to %s", first, same.pair())
+	}
+	changed := planOf(t, name, "other", "json") // another text, another hash
+	for _, next := range []*pipeline.Plan{plan, changed} {
+		before := c.Get(t.Context(), name).Val()
+		r := toRedis(t, address, next, nil, RedisOptions{})
+		if c.Get(t.Context(), name).Val() != before {
+			t.Errorf("%s is named before anything is written", r.pair())
+		}
+		deliver(t, r, outputOf(next, simple(next, noon, 0, 5, cells[0]))) // older than what was there
+		settled(t, r)
+		if named := c.Get(t.Context(), name).Val(); named != r.pair() || named == before {
+			t.Errorf("%s is named after %s, not %s", named, before, r.pair())
+		}
+		if p := get(t, c, next, cells[0]); p.Bits[0] != 5 {
+			t.Errorf("the new run's row is %+v", p)
+		}
+		eventually(t, "the old keys are gone", func() bool { return len(c.Keys(t.Context(), name+":"+before+":*").Val()) == 0 })
+	}
+}
+
+// More rows than one batch holds, and a script that the server has lost.
+func redisMany(t *testing.T, address string) {
+	c, plan := clientOf(t, address), planOf(t, own("many"), "none", "json")
+	if err := c.ScriptFlush(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	r := toRedis(t, address, plan, nil, RedisOptions{})
+	cells := gridCells(t, 6000)
+	for len(cells) > 0 {
+		n := min(len(cells), stream.BlockRows)
+		deliver(t, r, outputOf(plan, simple(plan, noon, 0, int64(len(cells)), cells[:n]...)))
+		cells = cells[n:]
+	}
+	settled(t, r)
+	if n := len(c.Keys(t.Context(), plan.Name+":*").Val()); n != 6000 {
+		t.Errorf("%d keys", n)
+	}
+}
+
+// gridCells are so many cells, ascending.
+func gridCells(t testing.TB, n int) []geo.Cell {
+	t.Helper()
+	coarse, err := geo.Index(37.77, -122.42, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cells, err := coarse.Children(nil, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(cells)
+	return cells[:n]
+}
+
+func TestRedisFakeConforms(t *testing.T) { redisConforms(t, miniredis.RunT(t).Addr()) }
+
+func TestRedisRealConforms(t *testing.T) { redisConforms(t, testserver.Redis(t)) }
+
+// Redis away at the start is an error within bounds; so is one that refuses.
+func TestRedisAwayAtTheStart(t *testing.T) {
+	server := miniredis.RunT(t)
+	address := server.Addr()
+	server.RequireAuth("secret")
+	for _, message := range []string{"NOAUTH", "connect"} {
+		r := NewRedis(planOf(t, "away", "none", "json"), RedisOptions{
+			Client: redis.NewClient(&redis.Options{Addr: address, MaxRetries: -1, DialerRetries: 1}), Logger: quietly, StartWithin: 300 * time.Millisecond,
+		})
+		err := r.Restore(t.Context(), []byte(`{"run": 4}`))
+		if err == nil || !strings.Contains(err.Error(), message) || !strings.Contains(err.Error(), "Redis") {
+			t.Errorf("the error is %v, without %s", err, message)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		server.Close()
+	}
+}
+
+// Redis is killed and comes back: the newest row of each entity arrives, and
+// until it does the checkpoint has it, also for a process that begins from it.
+func TestRedisRealGoneAndBack(t *testing.T) {
+	server := testserver.NewRedis(t)
+	c, cells, plan := clientOf(t, server.Addr()), gridCells(t, 500), planOf(t, "back", "none", "json")
+	r := toRedis(t, server.Addr(), plan, nil, RedisOptions{Waiting: 400})
+	deliver(t, r, outputOf(plan, simple(plan, noon, 0, 1, cells[:200]...)))
+	settled(t, r)
+	server.Kill()
+	deliver(t, r, outputOf(plan, simple(plan, noon+minute, 0, 2, cells[:200]...)))
+	deliver(t, r, outputOf(plan, simple(plan, noon+2*minute, 0, 3, cells[100:200]...), simple(plan, noon, 0, 9, cells[:50]...)))
+	deliver(t, r, outputOf(plan, simple(plan, noon+2*minute, 0, 4, cells[200:456]...)))
+	state, err := r.Checkpoint(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if waiting, dropped, _ := r.Waiting(); waiting != 400 || dropped != 56 {
+		t.Errorf("%d wait and %d were given up, of 456", waiting, dropped)
+	}
+	server.Start()
+	settled(t, r)
+	check := func() {
+		t.Helper()
+		for i, want := range map[int]uint64{0: 2, 99: 2, 100: 3, 199: 3, 200: 4, 399: 4} {
+			if p := get(t, c, plan, cells[i]); p == nil || p.Bits[0] != want {
+				t.Errorf("cell %d is %+v, not %d", i, p, want)
+			}
+		}
+	}
+	check()
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range c.Keys(t.Context(), plan.Name+":*").Val() {
+		c.Del(t.Context(), k)
+	}
+	again := toRedis(t, server.Addr(), plan, state, RedisOptions{})
+	deliver(t, again, outputOf(plan)) // nothing new: what waited goes by itself
+	settled(t, again)
+	check()
+}
+
+// What is on its way when a checkpoint is taken is part of it: whether Redis
+// takes it, nobody knows yet.
+func TestRedisCheckpointHoldsWhatFlies(t *testing.T) {
+	server := miniredis.RunT(t)
+	plan, cells := planOf(t, "flies", "none", "json"), someCells(t)
+	r := toRedis(t, server.Addr(), plan, nil, RedisOptions{})
+	deliver(t, r, outputOf(plan, simple(plan, noon, 0, 1, cells[0], cells[1])))
+	settled(t, r)
+	if err := r.Close(); err != nil { // its writer has ended: the test takes its place
+		t.Fatal(err)
+	}
+	deliver(t, r, outputOf(plan, simple(plan, noon+minute, 0, 2, cells[0], cells[1])))
+	batch := r.take()
+	deliver(t, r, outputOf(plan, simple(plan, noon+2*minute, 0, 3, cells[1])))
+	state, err := r.Checkpoint(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.sent(batch, errors.New("away"))
+	if n := len(r.waiting); n != 2 {
+		t.Errorf("%d entities wait after a failure, not 2", n)
+	}
+	again := toRedis(t, server.Addr(), plan, state, RedisOptions{})
+	deliver(t, again, outputOf(plan))
+	settled(t, again)
+	c := clientOf(t, server.Addr())
+	for i, want := range []uint64{2, 3} {
+		if p := get(t, c, plan, cells[i]); p.Bits[0] != want {
+			t.Errorf("cell %d is %+v, not %d", i, p, want)
+		}
+	}
+}
+
+// A key of another type at an entity's place will not heal: the run ends, with
+// the reason.
+func TestRedisRefuses(t *testing.T) {
+	server := miniredis.RunT(t)
+	plan, cells := planOf(t, "refuses", "none", "json"), someCells(t)
+	r := toRedis(t, server.Addr(), plan, nil, RedisOptions{})
+	if _, err := server.Lpush(r.Key(cells[0]), "x"); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	eventually(t, "the run ends", func() bool {
+		err = r.Write(t.Context(), outputOf(plan, simple(plan, noon, 0, 1, cells[0])))
+		return err != nil
+	})
+	if !strings.Contains(err.Error(), "WRONGTYPE") {
+		t.Error(err)
+	}
+}
+
+// A damaged state is an error, not a panic.
+func TestRedisDamagedState(t *testing.T) {
+	for _, state := range []string{"{", `{"waiting": {"x": {}}}`} {
+		r := NewRedis(planOf(t, "damaged", "none", "json"), RedisOptions{Client: redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})})
+		if err := r.Restore(t.Context(), []byte(state)); err == nil || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("%s: %v", state, err)
+		}
+		_ = r.Close()
+	}
+}
