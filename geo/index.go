@@ -111,16 +111,18 @@ type level struct {
 	rest   Cell // mode, resolution, and the digits not used
 }
 
+// cellsInRadius is the radius of the sphere in steps of resolution 0 (H3: INV_RES0_U_GNOMONIC).
+const cellsInRadius = 2.61803398874989588842
+
 var levels = func() *[MaxResolution + 1]level {
 	const (
-		unit    = 2.61803398874989588842 // cells of resolution 0 in the radius (H3: INV_RES0_U_GNOMONIC)
 		root3   = 1.73205080756887729353 // √3
 		root7   = 2.64575131106459059050 // √7
 		sinTurn = 0.32732683535398857190 // of the turn of odd resolutions: √(3/28)
 		cosTurn = 0.94491118252306806804 // √(25/28)
 	)
 	table := new([MaxResolution + 1]level)
-	scale := unit
+	scale := cellsInRadius
 	for r := range table {
 		l := &table[r]
 		for f := range l.lenses {
@@ -142,7 +144,7 @@ var levels = func() *[MaxResolution + 1]level {
 		l.fours = &fours[coarse]
 		l.bases = &faceBasesAt[coarse]
 		l.rest = cellMode | Cell(r)<<levelShift | unusedDigits(r)
-		scale = unit * float64(power7((r+1)/2))
+		scale = cellsInRadius * float64(power7((r+1)/2))
 		if r%2 == 0 {
 			scale = float64(scale * root7)
 		}

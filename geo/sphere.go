@@ -153,3 +153,38 @@ func nearestFace(p vector) uint8 {
 	}
 	return uint8(nearest)
 }
+
+// degreesOf is the angle, −180° to 180°, of a direction in the plane; 0 of none.
+//
+// A rough value, within 0.1°, picks the whole degree; what is left is so small that a few terms of the
+// series of the arc tangent are enough.
+func degreesOf(y, x float64) float64 {
+	across, along := math.Abs(y), math.Abs(x)
+	if across == 0 && along == 0 {
+		return 0
+	}
+	slope := min(across, along) / max(across, along)
+	rough := float64(slope * (45 - float64((slope-1)*(14.02+float64(3.8*slope)))))
+	if across > along {
+		rough = 90 - rough
+	}
+	if x < 0 {
+		rough = 180 - rough
+	}
+	if y < 0 {
+		rough = -rough
+	}
+	whole := int(rough+180.5) - 180
+	at := &wholeDegrees[whole+180]
+	t := (float64(y*at.cos) - float64(x*at.sin)) / (float64(x*at.cos) + float64(y*at.sin))
+	q := float64(t * t)
+	t *= 1 - float64(q*(1.0/3-float64(q*(1.0/5-float64(q*(1.0/7-float64(q*(1.0/9))))))))
+	degrees := float64(whole) + float64(t*(1/radian))
+	return max(-180, min(180, degrees))
+}
+
+// latLng is where a direction from the middle of the earth meets its surface.
+func (a vector) latLng() LatLng {
+	level := math.Sqrt(float64(a.x*a.x) + float64(a.y*a.y))
+	return LatLng{degreesOf(a.z, level), degreesOf(a.y, a.x)}
+}
