@@ -31,7 +31,7 @@ func (f *figures) lookups(ctx context.Context, s *servers, cells []uint64) error
 	random := rand.New(rand.NewPCG(1, 2))
 	for ctx.Err() == nil {
 		for i, size := range sizes {
-			request := &pb.LookupRequest{Cells: make([]uint64, size)}
+			request := &pb.LookupRequest{Cells: make([]uint64, size), Compact: true}
 			for j := range request.Cells {
 				request.Cells[j] = cells[random.IntN(len(cells))]
 			}

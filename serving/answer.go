@@ -8,7 +8,6 @@ import (
 	"github.com/hextide/hextide/geo"
 	pb "github.com/hextide/hextide/proto/hextide/v1"
 	"github.com/hextide/hextide/stream"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -23,13 +22,13 @@ type answer struct {
 	now       time.Time
 	made      []made          // memory of entities to come
 	texts     strings.Builder // their h3; as much room as made has
+	compact   bool            // neither names nor h3
 	chunk     int             // how many entities to make room for next
 }
 
 // made is an entity with what it points to.
 type made struct {
 	entity pb.Entity
-	age    durationpb.Duration
 	end    timestamppb.Timestamp
 }
 
@@ -38,8 +37,8 @@ type made struct {
 const grow = 64
 
 // newAnswer makes room for n entities with the selected columns.
-func newAnswer(s *Schema, selection []int, n int, names bool, now time.Time) *answer {
-	a := &answer{schema: s, selection: selection, now: now, chunk: max(n, 1)}
+func newAnswer(s *Schema, selection []int, n int, compact bool, now time.Time) *answer {
+	a := &answer{schema: s, selection: selection, now: now, chunk: max(n, 1), compact: compact}
 	if n == 0 {
 		a.chunk = grow
 	}
@@ -56,7 +55,7 @@ func newAnswer(s *Schema, selection []int, n int, names bool, now time.Time) *an
 	floats := make([]float64, (len(selection)-integers)*n)
 	for i, c := range selection {
 		out := &columns[i]
-		if names {
+		if !compact {
 			out.Name = s.Columns[c].Name
 		}
 		if s.Columns[c].Kind == column.Float {
@@ -80,7 +79,10 @@ func (a *answer) entity(cell geo.Cell, end int64, state pb.RowState) *made {
 	m := &a.made[0]
 	a.made = a.made[1:]
 	e := &m.entity
-	e.Cell, e.H3, e.State, e.Age = uint64(cell), a.text(cell), state, &m.age
+	e.Cell, e.State = uint64(cell), state
+	if !a.compact {
+		e.H3 = a.text(cell)
+	}
 	if end != stream.NoTime {
 		m.end.Seconds, m.end.Nanos = seconds(end)
 		e.WindowEnd = &m.end
@@ -112,8 +114,7 @@ func (a *answer) row(rows *stream.Rows, i int, final bool) {
 	position := uint32(len(a.entities))
 	m := a.entity(rows.Cells[i], rows.WindowEnd, state)
 	m.entity.Revision = rows.Revision
-	age := a.age(rows)
-	m.age.Seconds, m.age.Nanos = int64(age/time.Second), int32(age%time.Second)
+	m.entity.AgeSeconds = a.age(rows).Seconds()
 	for j, c := range a.selection {
 		v, out := &rows.Columns[c], a.columns[j]
 		if v.Null(i) {

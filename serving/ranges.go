@@ -48,7 +48,7 @@ func (s *Service) Latest(ctx context.Context, r *pb.LatestRequest) (*pb.LatestRe
 		}
 		provisional, final := v.frontier()
 		response.Watermark, response.Final = stamp(provisional), stamp(final)
-		a := newAnswer(s.schema, selection, len(places), true, s.now())
+		a := newAnswer(s.schema, selection, len(places), false, s.now())
 		for _, p := range places {
 			a.row(p.block, p.row, v.final(p.block))
 		}
@@ -67,7 +67,7 @@ func (s *Service) latestOpen(ctx context.Context, selection []int, within geo.Ce
 	})
 	response := &pb.LatestResponse{Truncated: len(cells) > limit}
 	cells = cells[:min(limit, len(cells))]
-	a := newAnswer(s.schema, selection, len(cells), true, s.now())
+	a := newAnswer(s.schema, selection, len(cells), false, s.now())
 	provisional, final, err := s.open(ctx, a, cells)
 	if err != nil {
 		return nil, err
@@ -131,7 +131,7 @@ func (s *Service) History(ctx context.Context, r *pb.HistoryRequest) (*pb.Histor
 	from, to := bounds(r.From, r.To)
 	response := &pb.HistoryResponse{}
 	s.store.view(func(v view) {
-		a := newAnswer(s.schema, selection, 0, true, s.now())
+		a := newAnswer(s.schema, selection, 0, false, s.now())
 		for _, p := range v.s.panes {
 			if p.end <= from || p.end > to || len(a.entities) >= s.limits.Rows {
 				continue
@@ -199,7 +199,7 @@ func (s *Service) scanPane(end int64, resolution int, selection []int) (response
 		}
 		_, final := v.frontier()
 		for places := range slices.Chunk(v.s.panes[i].collect(nil, resolution), scanRows) {
-			a := newAnswer(s.schema, selection, len(places), len(responses) == 0, s.now())
+			a := newAnswer(s.schema, selection, len(places), false, s.now())
 			for _, p := range places {
 				a.row(p.block, p.row, v.final(p.block))
 			}

@@ -70,7 +70,7 @@ func (s *Service) Lookup(ctx context.Context, r *pb.LookupRequest) (*pb.LookupRe
 	if err != nil {
 		return nil, err
 	}
-	a := newAnswer(s.schema, selection, len(cells), !r.OmitNames, s.now())
+	a := newAnswer(s.schema, selection, len(cells), r.Compact, s.now())
 	var provisional, final int64
 	if r.Open {
 		provisional, final, err = s.open(ctx, a, cells)

@@ -65,7 +65,7 @@ func (s *Service) change(rows *stream.Rows, selection []int, wanted func(geo.Cel
 			continue
 		}
 		if a == nil {
-			a = newAnswer(s.schema, selection, len(rows.Cells)-i, true, s.now())
+			a = newAnswer(s.schema, selection, len(rows.Cells)-i, false, s.now())
 			s.store.view(func(v view) { final = v.final(rows) })
 		}
 		a.row(rows, i, final)

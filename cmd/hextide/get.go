@@ -126,7 +126,7 @@ func (f *serverFlags) show(c *cobra.Command, a rowsAnswer, m proto.Message) erro
 			end = e.WindowEnd.AsTime().Format(time.RFC3339)
 		}
 		state := strings.ToLower(strings.TrimPrefix(e.State.String(), "ROW_STATE_"))
-		fmt.Fprintf(out, "%s\t%s\t%s\tage %s\n", e.H3, end, state, e.Age.AsDuration().Round(time.Millisecond))
+		fmt.Fprintf(out, "%s\t%s\t%s\tage %s\n", e.H3, end, state, time.Duration(e.AgeSeconds*1e9).Round(time.Millisecond))
 		for _, column := range a.GetColumns() {
 			fmt.Fprintf(out, "  %s\t%s\n", column.Name, valueText(column, i))
 		}

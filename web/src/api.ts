@@ -89,7 +89,7 @@ export function rows(answer: Json): Rows {
     windowEnd: time(e.windowEnd),
     state: String(e.state ?? '').replace('ROW_STATE_', '').toLowerCase(),
     revision: number(e.revision),
-    ageSeconds: seconds(e.age),
+    ageSeconds: number(e.ageSeconds),
   }));
   const values = new Map<string, (number | null)[]>();
   for (const column of answer.columns ?? []) {

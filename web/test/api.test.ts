@@ -5,7 +5,7 @@ import { forecast, times } from '../src/chart';
 
 const answer = {
   entities: [
-    { h3: '89283082837ffff', windowEnd: '2008-05-21T00:15:00Z', state: 'ROW_STATE_FINAL', age: '1.500s' },
+    { h3: '89283082837ffff', windowEnd: '2008-05-21T00:15:00Z', state: 'ROW_STATE_FINAL', ageSeconds: 1.5 },
     { h3: '89283082837ffff', windowEnd: '2008-05-21T00:30:00Z', state: 'ROW_STATE_FINAL' },
   ],
   columns: [

@@ -138,12 +138,12 @@ func (x *LatLng) GetLng() float64 {
 
 type LookupRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Cells         []uint64               `protobuf:"fixed64,1,rep,packed,name=cells,proto3" json:"cells,omitempty"`                  // H3 indexes at the pipeline's or a parent's resolution
-	H3            []string               `protobuf:"bytes,2,rep,name=h3,proto3" json:"h3,omitempty"`                                 // the same as hexadecimal text
-	Locations     []*LatLng              `protobuf:"bytes,3,rep,name=locations,proto3" json:"locations,omitempty"`                   // answered with the row of the cell they lie in
-	Columns       []string               `protobuf:"bytes,4,rep,name=columns,proto3" json:"columns,omitempty"`                       // none: all of them
-	Open          bool                   `protobuf:"varint,5,opt,name=open,proto3" json:"open,omitempty"`                            // rows of the windows that are still open
-	OmitNames     bool                   `protobuf:"varint,6,opt,name=omit_names,json=omitNames,proto3" json:"omit_names,omitempty"` // leave column names out of the answer (they come in the order asked)
+	Cells         []uint64               `protobuf:"fixed64,1,rep,packed,name=cells,proto3" json:"cells,omitempty"` // H3 indexes at the pipeline's or a parent's resolution
+	H3            []string               `protobuf:"bytes,2,rep,name=h3,proto3" json:"h3,omitempty"`                // the same as hexadecimal text
+	Locations     []*LatLng              `protobuf:"bytes,3,rep,name=locations,proto3" json:"locations,omitempty"`  // answered with the row of the cell they lie in
+	Columns       []string               `protobuf:"bytes,4,rep,name=columns,proto3" json:"columns,omitempty"`      // none: all of them
+	Open          bool                   `protobuf:"varint,5,opt,name=open,proto3" json:"open,omitempty"`           // rows of the windows that are still open
+	Compact       bool                   `protobuf:"varint,6,opt,name=compact,proto3" json:"compact,omitempty"`     // for many calls: no column names, no h3 texts; both come in the order asked
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -213,9 +213,9 @@ func (x *LookupRequest) GetOpen() bool {
 	return false
 }
 
-func (x *LookupRequest) GetOmitNames() bool {
+func (x *LookupRequest) GetCompact() bool {
 	if x != nil {
-		return x.OmitNames
+		return x.Compact
 	}
 	return false
 }
@@ -228,7 +228,7 @@ type Entity struct {
 	WindowEnd     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=window_end,json=windowEnd,proto3" json:"window_end,omitempty"` // exclusive; absent: no window has closed here yet
 	State         RowState               `protobuf:"varint,4,opt,name=state,proto3,enum=hextide.v1.RowState" json:"state,omitempty"`
 	Revision      int32                  `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
-	Age           *durationpb.Duration   `protobuf:"bytes,6,opt,name=age,proto3" json:"age,omitempty"` // wall-clock time since the values were computed
+	AgeSeconds    float64                `protobuf:"fixed64,6,opt,name=age_seconds,json=ageSeconds,proto3" json:"age_seconds,omitempty"` // wall-clock time since the values were computed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -298,11 +298,11 @@ func (x *Entity) GetRevision() int32 {
 	return 0
 }
 
-func (x *Entity) GetAge() *durationpb.Duration {
+func (x *Entity) GetAgeSeconds() float64 {
 	if x != nil {
-		return x.Age
+		return x.AgeSeconds
 	}
-	return nil
+	return 0
 }
 
 // Column holds one value an entity, in the order of the entities. Just one of
@@ -310,7 +310,7 @@ func (x *Entity) GetAge() *durationpb.Duration {
 type Column struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Integers      []int64                `protobuf:"zigzag64,2,rep,packed,name=integers,proto3" json:"integers,omitempty"`
+	Integers      []int64                `protobuf:"fixed64,2,rep,packed,name=integers,proto3" json:"integers,omitempty"` // fixed: read and written several times as fast as varints
 	Floats        []float64              `protobuf:"fixed64,3,rep,packed,name=floats,proto3" json:"floats,omitempty"`
 	Nulls         []uint32               `protobuf:"varint,4,rep,packed,name=nulls,proto3" json:"nulls,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1609,26 +1609,26 @@ const file_hextide_v1_hextide_proto_rawDesc = "" +
 	"hextide.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\",\n" +
 	"\x06LatLng\x12\x10\n" +
 	"\x03lat\x18\x01 \x01(\x01R\x03lat\x12\x10\n" +
-	"\x03lng\x18\x02 \x01(\x01R\x03lng\"\xb4\x01\n" +
+	"\x03lng\x18\x02 \x01(\x01R\x03lng\"\xaf\x01\n" +
 	"\rLookupRequest\x12\x14\n" +
 	"\x05cells\x18\x01 \x03(\x06R\x05cells\x12\x0e\n" +
 	"\x02h3\x18\x02 \x03(\tR\x02h3\x120\n" +
 	"\tlocations\x18\x03 \x03(\v2\x12.hextide.v1.LatLngR\tlocations\x12\x18\n" +
 	"\acolumns\x18\x04 \x03(\tR\acolumns\x12\x12\n" +
-	"\x04open\x18\x05 \x01(\bR\x04open\x12\x1d\n" +
-	"\n" +
-	"omit_names\x18\x06 \x01(\bR\tomitNames\"\xdc\x01\n" +
+	"\x04open\x18\x05 \x01(\bR\x04open\x12\x18\n" +
+	"\acompact\x18\x06 \x01(\bR\acompact\"\xd0\x01\n" +
 	"\x06Entity\x12\x12\n" +
 	"\x04cell\x18\x01 \x01(\x06R\x04cell\x12\x0e\n" +
 	"\x02h3\x18\x02 \x01(\tR\x02h3\x129\n" +
 	"\n" +
 	"window_end\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\twindowEnd\x12*\n" +
 	"\x05state\x18\x04 \x01(\x0e2\x14.hextide.v1.RowStateR\x05state\x12\x1a\n" +
-	"\brevision\x18\x05 \x01(\x05R\brevision\x12+\n" +
-	"\x03age\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x03age\"f\n" +
+	"\brevision\x18\x05 \x01(\x05R\brevision\x12\x1f\n" +
+	"\vage_seconds\x18\x06 \x01(\x01R\n" +
+	"ageSeconds\"f\n" +
 	"\x06Column\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
-	"\bintegers\x18\x02 \x03(\x12R\bintegers\x12\x16\n" +
+	"\bintegers\x18\x02 \x03(\x10R\bintegers\x12\x16\n" +
 	"\x06floats\x18\x03 \x03(\x01R\x06floats\x12\x14\n" +
 	"\x05nulls\x18\x04 \x03(\rR\x05nulls\"\xda\x01\n" +
 	"\x0eLookupResponse\x12.\n" +
@@ -1810,59 +1810,58 @@ var file_hextide_v1_hextide_proto_depIdxs = []int32{
 	1,  // 0: hextide.v1.LookupRequest.locations:type_name -> hextide.v1.LatLng
 	22, // 1: hextide.v1.Entity.window_end:type_name -> google.protobuf.Timestamp
 	0,  // 2: hextide.v1.Entity.state:type_name -> hextide.v1.RowState
-	23, // 3: hextide.v1.Entity.age:type_name -> google.protobuf.Duration
-	3,  // 4: hextide.v1.LookupResponse.entities:type_name -> hextide.v1.Entity
-	4,  // 5: hextide.v1.LookupResponse.columns:type_name -> hextide.v1.Column
-	22, // 6: hextide.v1.LookupResponse.watermark:type_name -> google.protobuf.Timestamp
-	22, // 7: hextide.v1.LookupResponse.final:type_name -> google.protobuf.Timestamp
-	3,  // 8: hextide.v1.LatestResponse.entities:type_name -> hextide.v1.Entity
-	4,  // 9: hextide.v1.LatestResponse.columns:type_name -> hextide.v1.Column
-	22, // 10: hextide.v1.LatestResponse.watermark:type_name -> google.protobuf.Timestamp
-	22, // 11: hextide.v1.LatestResponse.final:type_name -> google.protobuf.Timestamp
-	22, // 12: hextide.v1.HistoryRequest.from:type_name -> google.protobuf.Timestamp
-	22, // 13: hextide.v1.HistoryRequest.to:type_name -> google.protobuf.Timestamp
-	3,  // 14: hextide.v1.HistoryResponse.entities:type_name -> hextide.v1.Entity
-	4,  // 15: hextide.v1.HistoryResponse.columns:type_name -> hextide.v1.Column
-	3,  // 16: hextide.v1.WatchResponse.entities:type_name -> hextide.v1.Entity
-	4,  // 17: hextide.v1.WatchResponse.columns:type_name -> hextide.v1.Column
-	22, // 18: hextide.v1.WatchResponse.watermark:type_name -> google.protobuf.Timestamp
-	22, // 19: hextide.v1.WatchResponse.final:type_name -> google.protobuf.Timestamp
-	22, // 20: hextide.v1.ScanRequest.from:type_name -> google.protobuf.Timestamp
-	22, // 21: hextide.v1.ScanRequest.to:type_name -> google.protobuf.Timestamp
-	3,  // 22: hextide.v1.ScanResponse.entities:type_name -> hextide.v1.Entity
-	4,  // 23: hextide.v1.ScanResponse.columns:type_name -> hextide.v1.Column
-	22, // 24: hextide.v1.ScanResponse.final:type_name -> google.protobuf.Timestamp
-	23, // 25: hextide.v1.DescribeResponse.pane:type_name -> google.protobuf.Duration
-	23, // 26: hextide.v1.DescribeResponse.windows:type_name -> google.protobuf.Duration
-	16, // 27: hextide.v1.DescribeResponse.columns:type_name -> hextide.v1.ColumnInfo
-	17, // 28: hextide.v1.DescribeResponse.models:type_name -> hextide.v1.ModelInfo
-	23, // 29: hextide.v1.ColumnInfo.window:type_name -> google.protobuf.Duration
-	23, // 30: hextide.v1.ModelInfo.window:type_name -> google.protobuf.Duration
-	22, // 31: hextide.v1.StatusResponse.watermark:type_name -> google.protobuf.Timestamp
-	22, // 32: hextide.v1.StatusResponse.final:type_name -> google.protobuf.Timestamp
-	23, // 33: hextide.v1.StatusResponse.lag:type_name -> google.protobuf.Duration
-	22, // 34: hextide.v1.StatusResponse.last_checkpoint:type_name -> google.protobuf.Timestamp
-	20, // 35: hextide.v1.StatusResponse.scores:type_name -> hextide.v1.ModelScore
-	21, // 36: hextide.v1.StatusResponse.dead_by_reason:type_name -> hextide.v1.StatusResponse.DeadByReasonEntry
-	2,  // 37: hextide.v1.Hextide.Lookup:input_type -> hextide.v1.LookupRequest
-	6,  // 38: hextide.v1.Hextide.Latest:input_type -> hextide.v1.LatestRequest
-	8,  // 39: hextide.v1.Hextide.History:input_type -> hextide.v1.HistoryRequest
-	10, // 40: hextide.v1.Hextide.Watch:input_type -> hextide.v1.WatchRequest
-	12, // 41: hextide.v1.Hextide.Scan:input_type -> hextide.v1.ScanRequest
-	14, // 42: hextide.v1.Hextide.Describe:input_type -> hextide.v1.DescribeRequest
-	18, // 43: hextide.v1.Hextide.Status:input_type -> hextide.v1.StatusRequest
-	5,  // 44: hextide.v1.Hextide.Lookup:output_type -> hextide.v1.LookupResponse
-	7,  // 45: hextide.v1.Hextide.Latest:output_type -> hextide.v1.LatestResponse
-	9,  // 46: hextide.v1.Hextide.History:output_type -> hextide.v1.HistoryResponse
-	11, // 47: hextide.v1.Hextide.Watch:output_type -> hextide.v1.WatchResponse
-	13, // 48: hextide.v1.Hextide.Scan:output_type -> hextide.v1.ScanResponse
-	15, // 49: hextide.v1.Hextide.Describe:output_type -> hextide.v1.DescribeResponse
-	19, // 50: hextide.v1.Hextide.Status:output_type -> hextide.v1.StatusResponse
-	44, // [44:51] is the sub-list for method output_type
-	37, // [37:44] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	3,  // 3: hextide.v1.LookupResponse.entities:type_name -> hextide.v1.Entity
+	4,  // 4: hextide.v1.LookupResponse.columns:type_name -> hextide.v1.Column
+	22, // 5: hextide.v1.LookupResponse.watermark:type_name -> google.protobuf.Timestamp
+	22, // 6: hextide.v1.LookupResponse.final:type_name -> google.protobuf.Timestamp
+	3,  // 7: hextide.v1.LatestResponse.entities:type_name -> hextide.v1.Entity
+	4,  // 8: hextide.v1.LatestResponse.columns:type_name -> hextide.v1.Column
+	22, // 9: hextide.v1.LatestResponse.watermark:type_name -> google.protobuf.Timestamp
+	22, // 10: hextide.v1.LatestResponse.final:type_name -> google.protobuf.Timestamp
+	22, // 11: hextide.v1.HistoryRequest.from:type_name -> google.protobuf.Timestamp
+	22, // 12: hextide.v1.HistoryRequest.to:type_name -> google.protobuf.Timestamp
+	3,  // 13: hextide.v1.HistoryResponse.entities:type_name -> hextide.v1.Entity
+	4,  // 14: hextide.v1.HistoryResponse.columns:type_name -> hextide.v1.Column
+	3,  // 15: hextide.v1.WatchResponse.entities:type_name -> hextide.v1.Entity
+	4,  // 16: hextide.v1.WatchResponse.columns:type_name -> hextide.v1.Column
+	22, // 17: hextide.v1.WatchResponse.watermark:type_name -> google.protobuf.Timestamp
+	22, // 18: hextide.v1.WatchResponse.final:type_name -> google.protobuf.Timestamp
+	22, // 19: hextide.v1.ScanRequest.from:type_name -> google.protobuf.Timestamp
+	22, // 20: hextide.v1.ScanRequest.to:type_name -> google.protobuf.Timestamp
+	3,  // 21: hextide.v1.ScanResponse.entities:type_name -> hextide.v1.Entity
+	4,  // 22: hextide.v1.ScanResponse.columns:type_name -> hextide.v1.Column
+	22, // 23: hextide.v1.ScanResponse.final:type_name -> google.protobuf.Timestamp
+	23, // 24: hextide.v1.DescribeResponse.pane:type_name -> google.protobuf.Duration
+	23, // 25: hextide.v1.DescribeResponse.windows:type_name -> google.protobuf.Duration
+	16, // 26: hextide.v1.DescribeResponse.columns:type_name -> hextide.v1.ColumnInfo
+	17, // 27: hextide.v1.DescribeResponse.models:type_name -> hextide.v1.ModelInfo
+	23, // 28: hextide.v1.ColumnInfo.window:type_name -> google.protobuf.Duration
+	23, // 29: hextide.v1.ModelInfo.window:type_name -> google.protobuf.Duration
+	22, // 30: hextide.v1.StatusResponse.watermark:type_name -> google.protobuf.Timestamp
+	22, // 31: hextide.v1.StatusResponse.final:type_name -> google.protobuf.Timestamp
+	23, // 32: hextide.v1.StatusResponse.lag:type_name -> google.protobuf.Duration
+	22, // 33: hextide.v1.StatusResponse.last_checkpoint:type_name -> google.protobuf.Timestamp
+	20, // 34: hextide.v1.StatusResponse.scores:type_name -> hextide.v1.ModelScore
+	21, // 35: hextide.v1.StatusResponse.dead_by_reason:type_name -> hextide.v1.StatusResponse.DeadByReasonEntry
+	2,  // 36: hextide.v1.Hextide.Lookup:input_type -> hextide.v1.LookupRequest
+	6,  // 37: hextide.v1.Hextide.Latest:input_type -> hextide.v1.LatestRequest
+	8,  // 38: hextide.v1.Hextide.History:input_type -> hextide.v1.HistoryRequest
+	10, // 39: hextide.v1.Hextide.Watch:input_type -> hextide.v1.WatchRequest
+	12, // 40: hextide.v1.Hextide.Scan:input_type -> hextide.v1.ScanRequest
+	14, // 41: hextide.v1.Hextide.Describe:input_type -> hextide.v1.DescribeRequest
+	18, // 42: hextide.v1.Hextide.Status:input_type -> hextide.v1.StatusRequest
+	5,  // 43: hextide.v1.Hextide.Lookup:output_type -> hextide.v1.LookupResponse
+	7,  // 44: hextide.v1.Hextide.Latest:output_type -> hextide.v1.LatestResponse
+	9,  // 45: hextide.v1.Hextide.History:output_type -> hextide.v1.HistoryResponse
+	11, // 46: hextide.v1.Hextide.Watch:output_type -> hextide.v1.WatchResponse
+	13, // 47: hextide.v1.Hextide.Scan:output_type -> hextide.v1.ScanResponse
+	15, // 48: hextide.v1.Hextide.Describe:output_type -> hextide.v1.DescribeResponse
+	19, // 49: hextide.v1.Hextide.Status:output_type -> hextide.v1.StatusResponse
+	43, // [43:50] is the sub-list for method output_type
+	36, // [36:43] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_hextide_v1_hextide_proto_init() }
