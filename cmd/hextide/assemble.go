@@ -105,7 +105,7 @@ func (a *assembly) makeSinks() error {
 		if err != nil {
 			return err
 		}
-		if err := checkOut(a.flags.out, len(epochs) > 0); err != nil {
+		if err := claimOut(a.flags.state, a.flags.out, len(epochs) > 0); err != nil {
 			return err
 		}
 		if a.snap, err = materialize.NewSnapshot(a.flags.out, a.plan, materialize.SnapshotOptions{}); err != nil {

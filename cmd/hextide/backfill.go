@@ -201,7 +201,7 @@ func (f *backfillFlags) begin(state string) (limit int64, err error) {
 		return 0, usagef("%s holds no backfill to resume", f.out)
 	case !f.resume && started:
 		return 0, usagef("%s holds a backfill that has not finished: --resume goes on with it", f.out)
-	case !f.resume && len(entries) > 0:
+	case !f.resume && len(entries) > 0 && !(len(entries) == 1 && entries[0].Name() == stateFolder): // killed before it had begun
 		return 0, usagef("%s is not empty", f.out)
 	case !f.resume:
 		return time.Now().UnixMicro(), nil
@@ -226,7 +226,7 @@ func (f *backfillFlags) claim(state string, limit int64) error {
 		err = os.MkdirAll(state, 0o755)
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(state, begunName), content, 0o644)
+		err = writeDurable(filepath.Join(state, begunName), content)
 	}
 	if err != nil {
 		return fmt.Errorf("beginning in %s: %w", f.out, err)

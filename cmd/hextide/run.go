@@ -2,9 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"runtime"
 	"time"
 
@@ -89,20 +87,4 @@ func (f *runFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	}
 	slog.Info("the pipeline has ended", "complete", summary.Complete, "epoch", summary.Epoch, "events", summary.Counts.Aggregated, "final", timeText(summary.Final))
 	return a.finish(c, summary)
-}
-
-// checkOut refuses a folder that a snapshot cannot be begun or gone on in. A run
-// goes on with its state, so the folder may hold what that lists.
-func checkOut(dir string, hasState bool) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return os.MkdirAll(dir, 0o755)
-	}
-	if err != nil {
-		return fmt.Errorf("looking at %s: %w", dir, err)
-	}
-	if len(entries) > 0 && !hasState {
-		return usagef("%s is not empty, and the state folder knows of no snapshot there", dir)
-	}
-	return nil
 }
