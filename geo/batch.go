@@ -57,7 +57,7 @@ func (l *level) cells(dst []Cell, points *[chunkRows]vector, regions *[chunkRows
 			face = faceMap.face(face, points[i])
 			regions[i] = face
 		}
-		spots[i].X, spots[i].Y = l.lenses[face].nearest(&points[i])
+		spots[i].X, spots[i].Y = l.nearest(face, &points[i])
 	}
 	for i := range min(len(dst), chunkRows) {
 		dst[i] = l.cell(regions[i], spots[i].X, spots[i].Y)

@@ -56,29 +56,12 @@ func Index(lat, lng float64, resolution int) (Cell, error) {
 		face = faceMap.face(region, p)
 	}
 	l := &levels[resolution]
-	x, y := l.lenses[face].nearest(&p)
+	x, y := l.nearest(face, &p)
 	return l.cell(face, x, y), nil
 }
 
 // lens maps the points of a face to the lattice of a resolution.
 type lens struct{ centre, a, b vector }
-
-// nearest is the spot of the lattice nearest to where a point falls.
-func (l *lens) nearest(p *vector) (x, y int32) {
-	// Made positive, so that truncation is ⌊⌋ : |P| < 2^23 everywhere. A multiple of 3, as is `more`.
-	const (
-		positive = 3 << 23
-		more     = 3 << 26
-	)
-	depth := p.dot(&l.centre)
-	stretch := 1 / depth
-	if depth > nearCentre {
-		stretch *= l.centreStretch(p)
-	}
-	along, across := float64(p.dot(&l.a)*stretch), float64(p.dot(&l.b)*stretch)
-	f1, f2, f3 := int64(along+positive), int64(across+positive), int64(positive-(along+across))
-	return more/3 - int32(uint32(f3-f2+(more+1))/3), int32(uint32(f2-f1+(more+1))/3) - more/3
-}
 
 // nearCentre is the cosine of about 0.06°, 6 km.
 const nearCentre = 1 - 5e-7
@@ -99,6 +82,9 @@ func (l *lens) centreStretch(p *vector) float64 {
 // level is what indexing at one resolution needs.
 type level struct {
 	lenses [20]lens
+	// positive is added to P, Q and R, so that truncation is ⌊⌋: a little more than they ever are, since
+	// the sum's last bit counts.
+	positive float64
 	// finer carries a spot down to the next resolution from which steps of four levels lead up to 0 or 1:
 	// x·[0] + y·[1], x·[2] + y·[3]. Where there is nothing to do, there is one.
 	finer  [4]int32
@@ -109,6 +95,20 @@ type level struct {
 	fours  *[49 * 49]uint16
 	bases  *[20][256]faceBase
 	rest   Cell // mode, resolution, and the digits not used
+}
+
+// nearest is the spot of a face's lattice nearest to where a point falls.
+func (l *level) nearest(face uint8, p *vector) (x, y int32) {
+	on := &l.lenses[face]
+	depth := p.dot(&on.centre)
+	stretch := 1 / depth
+	if depth > nearCentre {
+		stretch *= on.centreStretch(p)
+	}
+	along, across := float64(p.dot(&on.a)*stretch), float64(p.dot(&on.b)*stretch)
+	f1, f2, f3 := int64(along+l.positive), int64(across+l.positive), int64(l.positive-(along+across))
+	const more = 3 << 26
+	return more/3 - int32(uint32(f3-f2+(more+1))/3), int32(uint32(f2-f1+(more+1))/3) - more/3
 }
 
 // cellsInRadius is the radius of the sphere in steps of resolution 0 (H3: INV_RES0_U_GNOMONIC).
@@ -132,6 +132,7 @@ var levels = func() *[MaxResolution + 1]level {
 			}
 			l.lenses[f] = lens{faces[f].centre, plus(x, scale, y, -scale*root3), plus(x, scale, y, scale*root3)}
 		}
+		l.positive = float64(6 * power7((r+1)/2))
 		l.finer = [4][4]int32{{1, 0, 0, 1}, {1, 0, 0, 1}, {7, 0, 0, 7}, {3, -1, 1, 2}}[r%4]
 		l.there = r%4 < 2
 		l.steps = (r + 2) / 4

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package geo
 
 import (
@@ -101,12 +103,22 @@ func TestIndexOfSpecialPlaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var vertices []vector
 	for _, p := range pentagons {
 		at, err := p.LatLng()
 		if err != nil {
 			t.Fatal(err)
 		}
 		lats, lngs = append(lats, at.Lat), append(lngs, at.Lng)
+		v, _ := place(at.Lat, at.Lng)
+		for _, w := range vertices {
+			if v.dot(&w) > 0.4 { // an edge between them
+				for share := 0.05; share < 1; share += 0.05 {
+					add(plus(v, share, w, 1-share))
+				}
+			}
+		}
+		vertices = append(vertices, v)
 	}
 	for lat := -90.0; lat <= 90; lat += 7.5 {
 		lats, lngs = append(lats, lat, lat, lat), append(lngs, 180, -180, 0)
@@ -124,6 +136,39 @@ func TestIndexOfSpecialPlaces(t *testing.T) {
 	}
 }
 
+// TestIndexOnEdges bisects the way between two places until it knows the edge between their cells to the
+// last bit. There H3 and we may differ, and do, but nowhere farther than compare allows.
+func TestIndexOnEdges(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	differ := 0
+	for resolution := 0; resolution <= 15; resolution++ {
+		var lats, lngs []float64
+		for range 400 {
+			lat, lng := math.Asin(2*random.Float64()-1)*180/math.Pi, random.Float64()*358-179
+			size := 10 / math.Pow(math.Sqrt(7), float64(resolution))
+			north, east := size*random.NormFloat64(), size*random.NormFloat64()
+			if math.Abs(lat+north) > 90 || math.Abs(lng+east) > 180 {
+				continue
+			}
+			low, high := 0.0, 1.0
+			first := oracleCell(lat, lng, resolution)
+			for range 60 {
+				if middle := (low + high) / 2; oracleCell(lat+north*middle, lng+east*middle, resolution) == first {
+					low = middle
+				} else {
+					high = middle
+				}
+			}
+			lats, lngs = append(lats, lat+north*low, lat+north*high), append(lngs, lng+east*low, lng+east*high)
+		}
+		differ += compare(t, lats, lngs, resolution)
+	}
+	t.Logf("%d of some 12800 places on edges differ", differ)
+	if differ == 0 {
+		t.Error("no place lies on an edge")
+	}
+}
+
 func TestIndexRefusesWhatIsNoPlace(t *testing.T) {
 	inf, nan := math.Inf(1), math.NaN()
 	for _, place := range [][2]float64{{90.0001, 0}, {-91, 0}, {nan, 0}, {0, nan}, {inf, 0}, {0, inf}, {0, -inf}, {0, 180.0001}, {0, -181}} {
@@ -138,6 +183,26 @@ func TestIndexRefusesWhatIsNoPlace(t *testing.T) {
 		if c, err := Index(0, 0, resolution); !errors.Is(err, ErrResolution) || c != 0 {
 			t.Errorf("resolution %d: %v, %v", resolution, c, err)
 		}
+	}
+}
+
+func TestIndexBatchNamesTheFirstBadRow(t *testing.T) {
+	const n = 1000
+	lats, lngs, cells := make([]float64, n), make([]float64, n), make([]Cell, n)
+	for _, row := range []int{0, 127, 128, 640, 999} {
+		lats[row], lngs[n-1] = 91, math.NaN()
+		err := IndexBatch(cells, lats, lngs, 9)
+		var invalid *InvalidError
+		if !errors.As(err, &invalid) || invalid.Row != row || invalid.Lat != lats[row] {
+			t.Errorf("row %d: %v", row, err)
+		}
+		lats[row], lngs[n-1] = 0, 0
+	}
+	if err := IndexBatch(cells[1:], lats, lngs, 9); err == nil {
+		t.Error("columns of different lengths are indexed")
+	}
+	if err := IndexBatch(nil, nil, nil, 9); err != nil {
+		t.Error(err)
 	}
 }
 
