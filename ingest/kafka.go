@@ -50,6 +50,7 @@ type Kafka struct {
 	options    KafkaOptions
 	client     *kgo.Client
 	admin      *kadm.Client
+	brokers    *connections
 	id         kadm.TopicID
 	partitions []stream.Partition
 	ends       []int64 // of each partition when the source was made
@@ -113,17 +114,18 @@ func NewKafka(ctx context.Context, schema Schema, o KafkaOptions) (*Kafka, error
 	if err != nil {
 		return nil, err
 	}
+	brokers := &connections{log: o.Log, down: map[string]bool{}}
 	options = append(options,
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxWait(250*time.Millisecond), // a resumed partition waits for the fetch under way
-		kgo.WithHooks(&connections{log: o.Log, down: map[string]bool{}}),
+		kgo.WithHooks(brokers),
 	)
 	client, err := kgo.NewClient(options...)
 	if err != nil {
 		return nil, fmt.Errorf("making a Kafka client: %w", err)
 	}
-	k := &Kafka{schema: schema, options: o, client: client, admin: kadm.NewClient(client), readers: map[int32]*kafkaReader{}}
+	k := &Kafka{schema: schema, options: o, client: client, admin: kadm.NewClient(client), brokers: brokers, readers: map[int32]*kafkaReader{}}
 	if err := k.look(ctx); err != nil {
 		client.Close()
 		return nil, err

@@ -100,6 +100,15 @@ func (r *kafkaReader) signal() {
 	}
 }
 
+// CaughtUp implements stream.CaughtUp: everything that the brokers told of has
+// been read, and they still answer.
+func (r *kafkaReader) CaughtUp() bool {
+	return r.position.Load() >= r.newest.Load() && r.source.brokers.answering()
+}
+
+// Lag implements stream.Lagging.
+func (r *kafkaReader) Lag() int64 { return max(0, r.newest.Load()-r.position.Load()) }
+
 // own is the reader's partition as the client's calls want it.
 func (r *kafkaReader) own() map[string][]int32 {
 	return map[string][]int32{r.source.options.Topic: {r.partition}}

@@ -7,17 +7,40 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // connections logs when a broker cannot be reached any more and when it can
-// again, once for each change. It implements kgo.HookBrokerConnect.
+// again, once for each change. It implements kgo.HookBrokerConnect
+// and kgo.HookBrokerRead.
 type connections struct {
 	log  *slog.Logger
 	mu   sync.Mutex
 	down map[string]bool // by address
+
+	fetched atomic.Int64 // when a broker last answered a fetch, ns of unix time
+}
+
+// fetchKey is the number of Kafka's fetch request.
+const fetchKey = 1
+
+// OnBrokerRead is told of each answer; it implements kgo.HookBrokerRead.
+func (c *connections) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
+	if key == fetchKey && err == nil {
+		c.fetched.Store(time.Now().UnixNano())
+	}
+}
+
+// quietAfter is how long fetches may go unanswered before the brokers count as
+// away; each is answered within FetchMaxWait, records or not.
+const quietAfter = 3 * time.Second
+
+// answering tells whether brokers answer fetches.
+func (c *connections) answering() bool {
+	return time.Since(time.Unix(0, c.fetched.Load())) < quietAfter
 }
 
 // OnBrokerConnect is told of each attempt to connect.
