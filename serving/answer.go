@@ -72,8 +72,9 @@ func newAnswer(s *Schema, selection []int, n int, compact bool, now time.Time) *
 func (a *answer) entity(cell geo.Cell, end int64, state pb.RowState) *made {
 	if len(a.made) == 0 {
 		a.made = make([]made, a.chunk)
-		a.texts = strings.Builder{}
-		a.texts.Grow(16 * a.chunk)
+		if a.texts = (strings.Builder{}); !a.compact {
+			a.texts.Grow(16 * a.chunk)
+		}
 		a.chunk = min(2*a.chunk, 4096)
 	}
 	m := &a.made[0]
