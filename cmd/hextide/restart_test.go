@@ -2,22 +2,16 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	pb "github.com/hextide/hextide/proto/hextide/v1"
 	"github.com/hextide/hextide/stream"
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"google.golang.org/protobuf/proto"
 )
 
 // often makes a run take checkpoints as often as it can.
@@ -173,7 +167,7 @@ func TestRestartLive(t *testing.T) {
 				t.Errorf("%s %+v, undisturbed %s %+v", got.ContentHash, got.Counts, undisturbed.hash(), manifest(t, want).Counts)
 			}
 			agree(t, manifest(t, want).Counts.Rows, "kafka://"+brokers+"/"+feed, want)
-			if repeats := len(repeated(t, brokers, feed)); repeats == 0 {
+			if f := readFeed(t, brokers, feed); f.repeats() == 0 {
 				t.Error("no final row came twice: this tests nothing")
 			}
 		})
@@ -188,71 +182,4 @@ func rename(t *testing.T, definition, old, name string) string {
 		t.Fatal(err)
 	}
 	return write(t, filepath.Join(t.TempDir(), "pipeline.yaml"), bytes.ReplaceAll(text, []byte(old), []byte(name)))
-}
-
-// feedRows reads the rows of a feed, markers too, in the order of each partition.
-func feedRows(t *testing.T, brokers, feed string) []*pb.FeedRow {
-	t.Helper()
-	var rows []*pb.FeedRow
-	records(t, brokers, feed, func(r *kgo.Record) {
-		record := &pb.FeedRecord{}
-		if err := proto.Unmarshal(r.Value, record); err != nil {
-			t.Fatal(err)
-		}
-		if row := record.GetRow(); row != nil {
-			rows = append(rows, row)
-		}
-	})
-	return rows
-}
-
-// records visits the records of a topic, up to the end it has now.
-func records(t *testing.T, brokers, topic string, visit func(*kgo.Record)) {
-	t.Helper()
-	client := cluster(t, brokers, kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
-	ends, err := kadm.NewClient(client).ListEndOffsets(t.Context(), topic)
-	if err != nil || ends.Error() != nil {
-		t.Fatal(err, ends.Error())
-	}
-	left := int64(0)
-	ends.Each(func(o kadm.ListedOffset) { left += o.Offset })
-	ctx, cancel := context.WithTimeout(t.Context(), bound)
-	defer cancel()
-	for left > 0 {
-		fetches := client.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			t.Fatal(err)
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			left--
-			visit(r)
-		})
-	}
-}
-
-// repeated gives the final rows that a feed has more than once, and expects the
-// repeats to be equal in everything but who wrote them.
-func repeated(t *testing.T, brokers, feed string) []*pb.FeedRow {
-	t.Helper()
-	type place struct {
-		cell     uint64
-		end      int64
-		revision int32
-		final    bool
-	}
-	first := map[place]*pb.FeedRow{}
-	var repeats []*pb.FeedRow
-	for _, row := range feedRows(t, brokers, feed) {
-		at := place{row.Cell, row.WindowEndUs, row.Revision, row.Final}
-		was := first[at]
-		if was == nil {
-			first[at] = row
-			continue
-		}
-		repeats = append(repeats, row)
-		if !slices.Equal(was.Integers, row.Integers) || !slices.Equal(was.Floats, row.Floats) || !slices.Equal(was.Nulls, row.Nulls) || was.Empty != row.Empty {
-			t.Errorf("a row came again and is other: %v, %v", was, row)
-		}
-	}
-	return repeats
 }
