@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -24,9 +26,12 @@ type job struct {
 
 // measured is what one whole process took.
 type measured struct {
-	wall, cpu time.Duration
-	memory    int64 // peak, bytes
+	wall, cpu   time.Duration
+	memory      int64   // peak, bytes
+	allocations float64 // an event read, where the process tells
 }
+
+var allocationsForm = regexp.MustCompile(`allocations_per_event=([0-9.]+)`)
 
 // backfill measures whole backfills, start of the process included, in turn with
 // `gzip -dc FILE | wc -l`.
@@ -45,7 +50,7 @@ func backfill(ctx context.Context, flags *flag.FlagSet, arguments []string) erro
 		{"J3, content_hash, nothing written", "examples/checks/j3.yaml", append(window, "--no-files")},
 		{"J3, snapshot written", "examples/checks/j3.yaml", window},
 	}
-	fmt.Printf("%-36s %8s %8s %9s %12s %12s %8s %9s\n", "job", "wall s", "cpu s", "x reading", "events/s", "rows/s", "peak MB", "bytes/row")
+	fmt.Printf("%-36s %8s %8s %9s %12s %12s %8s %9s %12s\n", "job", "wall s", "cpu s", "x reading", "events/s", "rows/s", "peak MB", "bytes/row", "allocs/event")
 	for _, j := range jobs {
 		if err := measure(ctx, *binary, *data, *runs, j); err != nil {
 			return fmt.Errorf("%s: %w", j.name, err)
@@ -67,7 +72,7 @@ func measure(ctx context.Context, binary, data string, runs int, j job) error {
 		if err != nil {
 			return err
 		}
-		arguments := append([]string{"backfill", j.definition, "--input", data, "--out", filepath.Join(out, "s"), "--progress=false"}, j.arguments...)
+		arguments := append([]string{"backfill", j.definition, "--input", data, "--out", filepath.Join(out, "s"), "--progress=false", "--log-level", "debug"}, j.arguments...)
 		took, err := timed(exec.CommandContext(ctx, binary, arguments...))
 		if err == nil {
 			err = m.read(filepath.Join(out, "s"))
@@ -81,8 +86,8 @@ func measure(ctx context.Context, binary, data string, runs int, j job) error {
 	}
 	read, work := median(reading), median(working)
 	seconds := work.wall.Seconds()
-	fmt.Printf("%-36s %8.2f %8.2f %9.2f %12.0f %12.0f %8.0f %9.1f\n", j.name, seconds, work.cpu.Seconds(),
-		seconds/read.wall.Seconds(), float64(m.Counts.Read)/seconds, float64(m.Counts.Rows)/seconds, float64(work.memory)/1e6, m.bytesPerRow())
+	fmt.Printf("%-36s %8.2f %8.2f %9.2f %12.0f %12.0f %8.0f %9.1f %12.4f\n", j.name, seconds, work.cpu.Seconds(),
+		seconds/read.wall.Seconds(), float64(m.Counts.Read)/seconds, float64(m.Counts.Rows)/seconds, float64(work.memory)/1e6, m.bytesPerRow(), work.allocations)
 	return nil
 }
 
@@ -106,7 +111,11 @@ func timed(c *exec.Cmd) (measured, error) {
 		return measured{}, fmt.Errorf("%s: %w\n%s", strings.Join(c.Args, " "), err, output.String())
 	}
 	usage := c.ProcessState.SysUsage().(*syscall.Rusage)
-	return measured{wall: wall, cpu: c.ProcessState.UserTime() + c.ProcessState.SystemTime(), memory: usage.Maxrss * 1024}, nil
+	m := measured{wall: wall, cpu: c.ProcessState.UserTime() + c.ProcessState.SystemTime(), memory: usage.Maxrss * 1024}
+	if told := allocationsForm.FindStringSubmatch(output.String()); told != nil {
+		m.allocations, err = strconv.ParseFloat(told[1], 64)
+	}
+	return m, err
 }
 
 // median takes the run whose wall time is the middle one.
