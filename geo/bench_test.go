@@ -58,3 +58,46 @@ func spent(do func()) time.Duration {
 	do()
 	return time.Since(start)
 }
+
+// BenchmarkTraversalRatios gives how many times as fast as h3-go the other functions are, over cells of
+// resolution 9.
+func BenchmarkTraversalRatios(b *testing.B) {
+	g := newCells(61)
+	some := make([]Cell, 256)
+	for i := range some {
+		lat, lng := math.Asin(2*g.Float64()-1)*180/math.Pi, g.Float64()*360-180
+		some[i], _ = Index(lat, lng, 9)
+	}
+	var dst []Cell
+	var outline []LatLng
+	for _, f := range []struct {
+		name         string
+		ours, theirs func(c Cell)
+	}{
+		{"parent", func(c Cell) { _, _ = c.Parent(5) }, func(c Cell) { _, _ = h3.Cell(c).Parent(5) }},
+		{"neighbors", func(c Cell) { dst = c.Neighbors(dst[:0]) }, func(c Cell) { _, _ = h3.GridDisk(h3.Cell(c), 1) }},
+		{"disk10", func(c Cell) { dst = Disk(dst[:0], c, 10) }, func(c Cell) { _, _ = h3.GridDisk(h3.Cell(c), 10) }},
+		{"distance", func(c Cell) { _, _ = Distance(c, c&^(7<<24)) }, func(c Cell) { _, _ = h3.GridDistance(h3.Cell(c), h3.Cell(c&^(7<<24))) }},
+		{"center", func(c Cell) { c.Center() }, func(c Cell) { _, _ = h3.CellToLatLng(h3.Cell(c)) }},
+		{"boundary", func(c Cell) { outline = c.Boundary(outline[:0]) }, func(c Cell) { _, _ = h3.CellToBoundary(h3.Cell(c)) }},
+	} {
+		b.Run(f.name, func(b *testing.B) {
+			var ours, theirs time.Duration
+			for b.Loop() {
+				for _, way := range []struct {
+					spent *time.Duration
+					do    func(c Cell)
+				}{{&theirs, f.theirs}, {&ours, f.ours}} {
+					*way.spent += spent(func() {
+						for _, c := range some {
+							way.do(c)
+						}
+					})
+				}
+			}
+			b.ReportMetric(float64(theirs)/float64(ours), "times")
+			b.ReportMetric(float64(ours)/float64(b.N*len(some)), "ns")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
