@@ -3,7 +3,6 @@ package materialize
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -329,5 +328,3 @@ func eventually(t testing.TB, what string, is func() bool) {
 		}
 	}
 }
-
-func le64(n uint64) []byte { return binary.LittleEndian.AppendUint64(nil, n) }

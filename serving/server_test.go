@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,12 +28,13 @@ import (
 
 // core stands for the running pipeline: open rows count 100.
 type core struct {
-	plan *pipeline.Plan
-	open func(context.Context, []geo.Cell) ([]*stream.Rows, error)
+	open atomic.Value // answering: calls that were given up may still ask
 }
 
+type answering = func(context.Context, []geo.Cell) ([]*stream.Rows, error)
+
 func (c *core) Open(ctx context.Context, cells []geo.Cell) ([]*stream.Rows, error) {
-	return c.open(ctx, cells)
+	return c.open.Load().(answering)(ctx, cells)
 }
 
 func (c *core) Status() *pb.StatusResponse { return &pb.StatusResponse{Phase: "running", Rows: 7} }
@@ -54,11 +56,12 @@ type running struct {
 func serve(t testing.TB) *running {
 	t.Helper()
 	r := &running{plan: planOf(t, "0, 1", "1m, 2m"), cells: cellsOf(t, 12), store: NewStore(Bounds{})}
-	r.core = &core{plan: r.plan, open: func(_ context.Context, cells []geo.Cell) ([]*stream.Rows, error) {
+	r.core = &core{}
+	r.core.open.Store(func(_ context.Context, cells []geo.Cell) ([]*stream.Rows, error) {
 		b := blockOf(r.plan, noon+2*minute, 0, 100, cells[0])
 		b.Open = true
 		return []*stream.Rows{b}, nil
-	}}
+	})
 	service := NewService(r.plan, r.store, r.core, Limits{Cells: 20, Rows: 8}, "v-test")
 	var err error
 	r.server, err = Listen(Addresses{GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Pprof: "127.0.0.1:0"}, service, Parts{
@@ -163,18 +166,18 @@ func TestLookupOpen(t *testing.T) {
 	parent, _ := r.cells[0].Parent(8)
 	_, err = r.client.Lookup(t.Context(), &pb.LookupRequest{Cells: []uint64{uint64(parent)}, Open: true})
 	code(t, err, codes.InvalidArgument, "resolution 9")
-	r.core.open = func(context.Context, []geo.Cell) ([]*stream.Rows, error) { return nil, errors.New("it stopped") }
+	r.core.open.Store(func(context.Context, []geo.Cell) ([]*stream.Rows, error) { return nil, errors.New("it stopped") })
 	_, err = r.client.Lookup(t.Context(), request)
 	code(t, err, codes.Unavailable, "it stopped")
-	r.core.open = func(ctx context.Context, _ []geo.Cell) ([]*stream.Rows, error) {
+	r.core.open.Store(func(ctx context.Context, _ []geo.Cell) ([]*stream.Rows, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
-	}
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err = r.client.Lookup(ctx, request)
 	code(t, err, codes.DeadlineExceeded, "")
-	r.core.open = func(context.Context, []geo.Cell) ([]*stream.Rows, error) { panic("a fault") }
+	r.core.open.Store(func(context.Context, []geo.Cell) ([]*stream.Rows, error) { panic("a fault") })
 	_, err = r.client.Lookup(t.Context(), request)
 	code(t, err, codes.Internal, "fault of the server")
 }
