@@ -258,6 +258,9 @@ func (f *backfillFlags) finish(c *cobra.Command, plan *pipeline.Plan, source *in
 	slog.Debug("memory", "allocations", memory.Mallocs, "allocations_per_event", float64(memory.Mallocs)/float64(max(1, s.Counts.Read)), "heap_bytes", memory.HeapSys)
 	say(c, "%s: %d rows from %d events in %s", f.out, m.Counts.Rows, m.Counts.Read, s.Took.Round(time.Millisecond))
 	say(c, "content_hash %s", m.ContentHash)
+	if m.Counts.Read == 0 {
+		slog.Warn("the input holds no records", "input", f.inputs)
+	}
 	for reason, n := range s.Dead {
 		if n > 0 {
 			say(c, "%d records are dead letters (%s): %s", n, reason, filepath.Join(f.out, "dead"))
