@@ -396,7 +396,7 @@ aggregates: [{name: n, op: count}, {name: s, op: sum, of: a}, {name: lo, op: min
 		seed := rapid.Uint64().Draw(t, "seed")
 		var events []oracle.Event
 		d := newDriver(t, plan, ShardOptions{})
-		const panes, pane = 60, 60e6
+		const panes, pane = 30, 60e6
 		for p := range int64(panes) {
 			for i := range 20 {
 				seed = seed*6364136223846793005 + 1442695040888963407
@@ -411,7 +411,7 @@ aggregates: [{name: n, op: count}, {name: s, op: sum, of: a}, {name: lo, op: min
 			for d.step() {
 			}
 		}
-		const kept = 128 // of some 1,200 cells; 80 are active
+		const kept = 256 // in two territories, of some 600 cells each; 80 are active
 		if st := d.shard.Stats(); st.Cells > kept {
 			t.Fatalf("%d cells are kept", st.Cells)
 		}
