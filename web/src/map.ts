@@ -31,6 +31,8 @@ export class CellMap {
       controller: true,
       layers: [],
       pickingRadius: 3,
+      // A slow machine may draw for longer than the usual 250 ms between press and release.
+      eventRecognizerOptions: { click: { time: 2000 } },
       getTooltip: ({ object }: { object?: Cell }) => (object && 'value' in object
         ? { text: `${object.h3}\n${this.column} ${object.value === null ? 'null' : short(object.value)}` } : null),
       onClick: ({ object }: { object?: Cell }) => { if (object && 'value' in object) this.onChoose(object.h3); },
