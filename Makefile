@@ -8,12 +8,13 @@ GOFLAGS_BUILD := -trimpath -ldflags "-X main.version=$(VERSION)"
 DATA ?= ../shared/data/sf-taxi-2008-05-18_22.csv.gz
 
 .PHONY: build test install vet lint go-test web-build web-check web-test page-test notebook \
-	bench bench-live proto demo clean help
+	bench bench-live proto proto-check demo clean help
 
 build: ## build bin/hextide
 	go build $(GOFLAGS_BUILD) -o bin/hextide ./cmd/hextide
 
-# One after another, in this order, whatever -j says: they share two cores.
+# One after another, in this order, whatever -j says: they share the machine. The
+# longest comes last, so that the output ends with go test's lines.
 test: ## install what is missing and run every test
 	$(MAKE) --no-print-directory install
 	$(MAKE) --no-print-directory vet
@@ -21,10 +22,9 @@ test: ## install what is missing and run every test
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory web-check
 	$(MAKE) --no-print-directory web-test
-	$(MAKE) --no-print-directory go-test
 	$(MAKE) --no-print-directory page-test
 	$(MAKE) --no-print-directory notebook
-	@echo "all tests passed"
+	$(MAKE) --no-print-directory go-test
 
 install: ## install what the tests need, or say what is missing
 	@scripts/install.sh
@@ -60,8 +60,13 @@ bench: build ## J1 and J3 against reading their input; DATA=FILE
 bench-live: install build ## lookups and freshness under load, over a real Kafka; DATA=FILE
 	scripts/with-servers.sh bash -c 'go run ./bench live --data $(DATA) --brokers "$$HEXTIDE_TEST_KAFKA"'
 
-proto: install ## generate the Go code of proto/
+proto: ## generate the Go code of proto/
+	@scripts/install.sh proto
 	scripts/proto.sh
+
+proto-check: ## fail where the Go code of proto/ is not what its source gives
+	@scripts/install.sh proto
+	scripts/proto.sh --check
 
 demo: build ## run the demo
 	bin/hextide demo

@@ -3,9 +3,13 @@
 # packages as root or by passwordless sudo, Python packages into .cache/venv, and
 # the page's packages into web/node_modules. Go is only checked. What cannot be
 # installed is named, and the exit code is 1. Says nothing when all is there.
+#
+#   install.sh         for building and testing
+#   install.sh proto   for generating the code of proto/, too
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+proto=${1:-}
 lacking=()  # Debian packages
 problems=() # what no package of ours heals
 
@@ -17,8 +21,9 @@ at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; 
 java_version() { java -version 2>&1 | sed -n 's/.*version "\([0-9.]*\).*/\1/p' | head -n 1; }
 
 check_packages() {
+  lacking=()
   has gcc || lacking+=(gcc libc6-dev)
-  { has java && at_least "$(java_version)" 17; } || lacking+=(openjdk-17-jre-headless)
+  { has java && at_least "$(java_version)" 17; } || lacking+=(default-jre-headless)
   has mvn || [ -e "${XDG_CACHE_HOME:-$HOME/.cache}/hextide/kafka-4.1.0/complete" ] || lacking+=(maven)
   has redis-server || lacking+=(redis-server)
   has "${CHROMIUM:-chromium}" || lacking+=(chromium)
@@ -27,6 +32,7 @@ check_packages() {
   has npm || lacking+=(npm)
   has zstd || lacking+=(zstd)
   has flock || lacking+=(util-linux)
+  [ "$proto" != proto ] || has protoc || lacking+=(protobuf-compiler)
 }
 
 check_go() {
@@ -48,16 +54,21 @@ install_packages() {
     return
   fi
   echo "installing ${lacking[*]}"
-  "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
-    "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${lacking[@]}" >/dev/null ||
+  if ! "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq ||
+    ! "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${lacking[@]}" >/dev/null; then
     problems+=("these packages, which apt-get could not install: ${lacking[*]}")
+    return
+  fi
+  hash -r
+  check_packages
+  [ ${#lacking[@]} -eq 0 ] || problems+=("these packages, which apt-get did not bring in a version that serves: ${lacking[*]}")
 }
 
 # install_python makes the environment anew when its list has changed, so that
 # nothing stays that the list no longer names.
 install_python() {
   local list=notebooks/requirements.txt venv=.cache/venv
-  cmp -s "$list" "$venv/requirements.txt" && return
+  [ -x "$venv/bin/python" ] && cmp -s "$list" "$venv/requirements.txt" && return
   echo "installing the notebook's Python packages into $venv"
   rm -rf "$venv"
   if python3 -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check -r "$list"; then

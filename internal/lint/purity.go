@@ -20,7 +20,13 @@ var inexact = []string{
 	"Exp", "Exp2", "Expm1", "Log", "Log2", "Log10", "Log1p", "Pow", "Pow10", "Cbrt", "Hypot", "FMA",
 	"Sin", "Cos", "Sincos", "Tan", "Asin", "Acos", "Atan", "Atan2",
 	"Sinh", "Cosh", "Tanh", "Asinh", "Acosh", "Atanh", "Gamma", "Lgamma", "Erf", "Erfc", "Erfinv", "Erfcinv",
+	"J0", "J1", "Jn", "Y0", "Y1", "Yn",
 }
+
+// concurrent are the files of stream, by the beginnings of their names, that run
+// the state machines or that several goroutines share. A new file is a state
+// machine until it is named here.
+var concurrent = []string{"runner", "checkpoint", "exchange", "control", "stats", "rows", "rowpool", "partials_pool"}
 
 // pure tells the code whose results are a function of its arguments alone: the
 // packages before stream, and stream's state machines.
@@ -31,13 +37,10 @@ func pure(f *File) bool {
 	if f.top() != "stream" {
 		return lines[f.top()] >= 1 && lines[f.top()] <= 3
 	}
-	for _, machine := range []string{"task", "shard", "territory", "emit", "dedup", "lateness", "watermark"} {
-		base := strings.TrimSuffix(path.Base(f.Path), ".go")
-		if base == machine || strings.HasPrefix(base, machine+"_") {
-			return true
-		}
-	}
-	return false
+	base := strings.TrimSuffix(path.Base(f.Path), ".go")
+	return !slices.ContainsFunc(concurrent, func(runs string) bool {
+		return base == runs || strings.HasPrefix(base, runs+"_")
+	})
 }
 
 func purity(files []*File) []string {

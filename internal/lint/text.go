@@ -12,7 +12,7 @@ import (
 // The patterns are put together from pieces, so that this file does not match
 // itself.
 var (
-	emptyNames = regexp.MustCompile(`(^|[/._-])(utils?|commons?|helpers?|managers?|misc)($|[/._-])`)
+	emptyNames = regexp.MustCompile(`(^|[/._-])(utils?|commons?|helpers?|managers?|misc|v2)($|[/._-])`)
 	// A folder of one machine: at the start of a path, not within one.
 	machinePath = regexp.MustCompile(`(^|[^\w.$)}/-])/(wor` + `k|roo` + `t|hom` + `e/\w+)/`)
 	registry    = regexp.MustCompile(`(?i)\b(` + strings.Join([]string{
@@ -20,7 +20,7 @@ var (
 		`repo1?\.maven\.(apache\.)?` + `org`, `(proxy|sum)\.golang\.` + `org`, `deb\.debian\.` + `org`,
 		`[\w.-]*artif` + `actory[\w.-]*`, `[\w-]*mirr` + `or[\w-]*\.[a-z][\w.-]*/`,
 	}, "|") + `)`)
-	looseEnd = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)
+	looseEnd = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b|(?i:not ` + `implemented|not ` + `yet supported)`)
 )
 
 // names refuses names that say nothing of what is inside.
@@ -44,11 +44,12 @@ func registries(files []*File) []string {
 	return grep(files, registry, "names the host of a package registry")
 }
 
-// looseEnds spares what a bundler puts together from others' code.
+// looseEnds spares generated Go and what a bundler puts together from others'
+// code.
 func looseEnds(files []*File) []string {
 	var own []*File
 	for _, f := range files {
-		if !strings.HasPrefix(f.Path, "web/dist/") {
+		if !strings.HasPrefix(f.Path, "web/dist/") && (f.Go == nil || f.written()) {
 			own = append(own, f)
 		}
 	}
