@@ -82,7 +82,7 @@ func TestFeedRealConforms(t *testing.T) { feedConforms(t, testserver.Kafka(t)) }
 func feedRoundTrip(t *testing.T, address, format string) {
 	cells, drawn := someCells(t), 0
 	rapid.Check(t, func(rt *rapid.T) {
-		if drawn++; drawn > 8 || t.Failed() { // topics are dear on a real broker
+		if drawn++; drawn > 4 || t.Failed() { // topics are dear on a real broker
 			return
 		}
 		topic := own("feed." + format)

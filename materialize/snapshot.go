@@ -28,7 +28,8 @@ type Snapshot struct {
 	state   snapshotState
 	dead    *lines
 	late    *lines
-	broken  error // a file could not be finished: rows that it held are nowhere else
+	folders map[string]bool // with entries that are not durable yet
+	broken  error           // a file could not be finished: rows that it held are nowhere else
 }
 
 // SnapshotOptions of a Snapshot. The zero value is good.
@@ -65,7 +66,7 @@ func NewSnapshot(dir string, plan *pipeline.Plan, o SnapshotOptions) (*Snapshot,
 		return nil, err
 	}
 	return &Snapshot{
-		dir: dir, options: o, plan: plan, layout: l, pending: pending{}, hash: stream.NewContentHash(plan), open: map[openKey]*part{},
+		dir: dir, options: o, plan: plan, layout: l, pending: pending{}, hash: stream.NewContentHash(plan), open: map[openKey]*part{}, folders: map[string]bool{},
 		dead: newLines(dir, "dead"), late: newLines(dir, "late"),
 	}, nil
 }
@@ -198,16 +199,16 @@ func (s *Snapshot) finish(key openKey) error {
 	p := s.open[key]
 	delete(s.open, key)
 	info, err := p.close()
-	if err == nil {
-		err = syncFolders(s.dir, filepath.Dir(p.path))
-	} else {
-		p.abandon()
-	}
 	if err != nil {
+		p.abandon()
 		s.broken = fmt.Errorf("finishing %s: %w", filepath.Join(s.dir, p.path), err)
 		return s.broken
 	}
 	s.state.Parts = append(s.state.Parts, info)
+	for folder := p.path; folder != "."; {
+		folder = filepath.Dir(folder)
+		s.folders[folder] = true
+	}
 	return nil
 }
 
@@ -222,6 +223,12 @@ func (s *Snapshot) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) 
 		if err := s.finish(key); err != nil {
 			return nil, err
 		}
+	}
+	for folder := range s.folders {
+		if err := syncDir(filepath.Join(s.dir, folder)); err != nil {
+			return nil, fmt.Errorf("making the files in %s durable: %w", filepath.Join(s.dir, folder), err)
+		}
+		delete(s.folders, folder)
 	}
 	if err := errors.Join(s.dead.finish(), s.late.finish()); err != nil {
 		return nil, fmt.Errorf("finishing dead letters and late records of %s: %w", s.dir, err)

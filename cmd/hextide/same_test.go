@@ -87,15 +87,10 @@ func TestSameLiveAndHistory(t *testing.T) {
 	running := start(t, nil, "run", definition, "--brokers", brokers, "--state", filepath.Join(folder, "unbounded"),
 		"--shards", "8", "--keep", "4h", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0")
 	grpc, http := running.address()
-	running.measures(http, "all rows", func(f figures) bool {
-		return f["records_read_total"] == taxiEvents && f["final_seconds"] >= 1211335140
-	})
-	agree(t, 100_000, snapshot, "grpc://"+grpc)
-	agree(t, 100_000, feed, "grpc://"+grpc)
-	running.interrupt()
-	if code := running.wait(); code != exitDone {
-		t.Errorf("exit code %d\n%s", code, running.err)
-	}
+	rows := running.closes(http, snapshot)
+	agree(t, rows, snapshot, "grpc://"+grpc)
+	agree(t, rows, feed, "grpc://"+grpc)
+	running.ends()
 }
 
 // agree holds two outputs against each other.
