@@ -102,27 +102,37 @@ func (w *columnWriter) model(spec *modelSpec, f *forecast, r *Rows, first int) {
 	}
 	w.find(f.cells, r.Cells[first:])
 	o := &f.out
-	for i, values := range [...][]float64{0: o.Mu, 5: o.Up, 6: o.Down, 7: o.UpStart, 8: o.DownStart} {
-		if values != nil {
-			w.floats(&columns[i], values, first)
-		}
-	}
-	for i, values := range [...][]int64{1: o.Lo, 2: o.Hi, 3: o.At, 4: o.Miss} {
-		if values != nil {
-			w.ints(&columns[i], values, first)
-		}
-	}
-	const miss = 4
+	w.floats(&columns[modelMu], o.Mu, first)
+	w.ints(&columns[modelLo], o.Lo, first)
+	w.ints(&columns[modelHi], o.Hi, first)
+	w.ints(&columns[modelAt], o.At, first)
+	w.ints(&columns[modelMiss], o.Miss, first)
+	w.floats(&columns[modelUp], o.Up, first)
+	w.floats(&columns[modelDown], o.Down, first)
+	w.floats(&columns[modelUpStart], o.UpStart, first)
+	w.floats(&columns[modelDownStart], o.DownStart, first)
+	miss := &columns[modelMiss]
 	for i, at := range w.from {
 		if at >= 0 && !o.MissValid[at] {
-			columns[miss].Ints[first+i] = 0
-			columns[miss].Nulls.Set(first + i)
+			miss.Ints[first+i] = 0
+			miss.Nulls.Set(first + i)
 		}
 	}
 }
 
-// modelColumns is the number of columns of a demand model.
-const modelColumns = 9
+// The columns of a demand model, in their order.
+const (
+	modelMu = iota
+	modelLo
+	modelHi
+	modelAt
+	modelMiss
+	modelUp
+	modelDown
+	modelUpStart
+	modelDownStart
+	modelColumns
+)
 
 // find sets from to where cells are among a model's; both ascend.
 func (w *columnWriter) find(known, cells []geo.Cell) {

@@ -53,7 +53,11 @@ aggregates:
 	size := sizes[1:strings.IndexAny(sizes, ",]")]
 	text += fmt.Sprintf("features:\n  - {name: share, expr: \"(n_k0_w%s + 1) / (n_k0_w%s + 2)\"}\n", size, size)
 	if rapid.Bool().Draw(t, "with model") && resolution > 1 {
-		text += fmt.Sprintf("models:\n  - {name: next, kind: demand, target: n_k0_w%s}\n", size)
+		target := "n"
+		if strings.Contains(text, "name: some") && rapid.Bool().Draw(t, "some of the events") {
+			target = "some" // windows with events of which none counts
+		}
+		text += fmt.Sprintf("models:\n  - {name: next, kind: demand, target: %s_k0_w%s}\n", target, size)
 	}
 	plan, err := pipeline.Load([]byte(text), "drawn.yaml")
 	if err != nil {
