@@ -211,6 +211,7 @@ type parser struct {
 	piece int
 	pool  *pool
 	line  *canonical // not nil: Raw is each record as a canonical csv line
+	plain *plainCSV  // what decodes most csv records; nil: the codec decodes all
 }
 
 // parse decodes a block.
@@ -218,16 +219,7 @@ func (p *parser) parse(b *block) {
 	data := b.data
 	for at := 0; at < len(data); {
 		piece := p.pool.batch()
-		keep := p.keeper(piece, b)
-		for at < len(data) && len(piece.Times) < p.piece {
-			f := p.frame(data[at:])
-			record := data[at : at+f.end]
-			if !p.blank(record) {
-				p.codec.Append(piece, record)
-				keep.add(record, at)
-			}
-			at += f.next
-		}
+		at = p.fill(piece, b, at)
 		if len(piece.Times) == 0 {
 			p.pool.putBatch(piece)
 			break
@@ -235,6 +227,37 @@ func (p *parser) parse(b *block) {
 		b.pieces = append(b.pieces, piece)
 	}
 	b.parsed <- struct{}{}
+}
+
+// fill decodes records of a block from a place on until a piece is full or the
+// block at its end, and returns where it stopped.
+func (p *parser) fill(piece *stream.Batch, b *block, at int) int {
+	data := b.data
+	keep := p.keeper(piece, b)
+	// After misses in a row, so many records are decoded before another is tried
+	// as a plain one: where none is, trying costs next to nothing.
+	misses, wait := 0, 0
+	for at < len(data) && len(piece.Times) < p.piece {
+		if p.plain != nil && wait == 0 {
+			from := at
+			at = p.plain.run(piece, &keep.raw.spans, data, at, p.piece-len(piece.Times))
+			if at > from {
+				misses = 0
+				continue
+			}
+			wait = misses + 1
+			misses = min(2*misses+1, 63)
+		}
+		wait--
+		f := p.frame(data[at:])
+		record := data[at : at+f.end]
+		if !p.blank(record) {
+			p.codec.Append(piece, record)
+			keep.add(record, at)
+		}
+		at += f.next
+	}
+	return at
 }
 
 // keeper is where the raw records of a piece go: into the block that they lie in
@@ -322,6 +345,9 @@ func (o streamOptions) newParsers() ([]*parser, error) {
 			return nil, err
 		}
 		p := &parser{codec: codec, csv: o.schema.Format == CSV, limit: o.limit, piece: o.piece, pool: o.pool}
+		if c, ok := codec.(*csvCodec); ok && !o.lines {
+			p.plain = newPlainCSV(c)
+		}
 		if o.lines {
 			if p.line, err = newCanonical(o.schema, o.columns, o.limit); err != nil {
 				return nil, err

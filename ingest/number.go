@@ -11,6 +11,13 @@ var power10 = [...]int64{
 	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
 }
 
+// uintPower10 holds the powers of ten that a part of a plain number can be moved by,
+// and floatPower10 those that it can be divided by.
+var (
+	uintPower10  = [16]uint64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8}
+	floatPower10 = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16}
+)
+
 // shortNumber reads what nearly all numbers are, in one pass: an optional minus
 // and at most 15 digits, with or without a point among them. The number is
 // mantissa / 10^fraction. Not ok: package exact decides.
