@@ -29,10 +29,8 @@ func newDedup(layout winnerLayout, length int64) *dedup {
 // offer lets the picked events of a batch contend and returns how many events,
 // of these or of earlier ones, turned out to be duplicates.
 func (d *dedup) offer(b *Batch, wheres []column.Bitmap, picked []int32) (duplicates int64) {
-	d.hashes = d.hashes[:0]
-	for _, i := range picked {
-		d.hashes = append(d.hashes, d.layout.hash(b.Fields, int(i)))
-	}
+	d.hashes = resize(d.hashes, len(picked))
+	d.layout.hash(d.hashes, b.Fields, picked)
 	for n, i := range picked {
 		s := d.at(b.Times[i])
 		if s.offer(&d.layout, b, wheres, int(i), d.hashes[n]) {

@@ -55,23 +55,43 @@ func newWinnerLayout(kinds []column.Kind, keys []int, wheres int, byCell bool, r
 	return l
 }
 
-// hash mixes the key of event i. It only spreads keys over slots: keys are
-// compared byte by byte.
-func (l *winnerLayout) hash(fields []column.Vector, i int) uint64 {
-	h := uint64(0x9e3779b97f4a7c15)
+// hashSeed is the hash of no key field.
+const hashSeed = uint64(0x9e3779b97f4a7c15)
+
+// hash mixes the keys of events, field by field. It only spreads keys over
+// slots: keys are compared byte by byte.
+func (l *winnerLayout) hash(dst []uint64, fields []column.Vector, events []int32) {
+	for n := range dst {
+		dst[n] = hashSeed
+	}
 	for _, f := range l.keys {
 		v := &fields[f]
-		x := uint64(0)
-		switch {
-		case v.Null(i):
+		switch any := v.Nulls.Any(); {
+		case any || l.kinds[f] == column.Float:
+			for n, i := range events {
+				dst[n] = mix(dst[n], l.keyBits(v, f, int(i)))
+			}
 		case l.kinds[f] == column.String:
-			x = xxh3.Hash(v.Strings.At(i))
+			for n, i := range events {
+				dst[n] = mix(dst[n], xxh3.Hash(v.Strings.At(int(i))))
+			}
 		default:
-			x = v.Bits(i)
+			for n, i := range events {
+				dst[n] = mix(dst[n], uint64(v.Ints[i]))
+			}
 		}
-		h = mix(h, x)
 	}
-	return h
+}
+
+// keyBits stands for an event's value of a key field in its hash; 0 for null.
+func (l *winnerLayout) keyBits(v *column.Vector, f, i int) uint64 {
+	switch {
+	case v.Null(i):
+		return 0
+	case l.kinds[f] == column.String:
+		return xxh3.Hash(v.Strings.At(i))
+	}
+	return v.Bits(i)
 }
 
 // sameKey tells whether event i has the key of a row.
@@ -190,7 +210,7 @@ func (l *winnerLayout) fieldsStart() int {
 
 // hashRow is hash for a row.
 func (l *winnerLayout) hashRow(row []uint64, text []byte) uint64 {
-	h := uint64(0x9e3779b97f4a7c15)
+	h := hashSeed
 	for _, f := range l.keys {
 		at := l.fields[f]
 		x := uint64(0)

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/hextide/hextide/column"
 )
@@ -61,11 +62,11 @@ func (s *span) offer(l *winnerLayout, b *Batch, wheres []column.Bitmap, i int, h
 // grow adds a row of zeros.
 func (s *span) grow(l *winnerLayout) []uint64 {
 	end := len(s.rows)
-	for range l.words {
-		s.rows = append(s.rows, 0)
-	}
+	s.rows = slices.Grow(s.rows, l.words)[:end+l.words]
+	row := s.rows[end:]
+	clear(row)
 	s.n++
-	return s.rows[end:]
+	return row
 }
 
 // rehash doubles the slots. The upper half of a hash is in its slot; the lower

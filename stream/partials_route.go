@@ -47,6 +47,10 @@ func (r *routes) forget() {
 // of is a cell's own territory followed by those in whose halo it lies; valid
 // until the next call.
 func (r *routes) of(c geo.Cell) []geo.Territory {
+	if r.territories.WidestRing() == 0 { // no halos
+		r.targets = append(r.targets[:0], r.territories.Of(c))
+		return r.targets
+	}
 	mask := uint64(len(r.slots) - 1)
 	at := r.slot(c)
 	for ; r.slots[at] != 0; at = (at + 1) & mask {
