@@ -72,3 +72,32 @@ func TestContentHashIsOfTheSet(t *testing.T) {
 		}
 	})
 }
+
+// A block of rows without nulls, of which records are laid out many at a time,
+// hashes as its rows do one by one.
+func TestContentHashOfBlocks(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rows := &Rows{Resolution: rapid.IntRange(0, 15).Draw(t, "resolution"), WindowEnd: rapid.Int64().Draw(t, "end")}
+		n := rapid.IntRange(0, 3*recordRows+1).Draw(t, "rows")
+		for range n {
+			rows.Cells = append(rows.Cells, geo.Cell(rapid.Uint64().Draw(t, "cell")))
+		}
+		var names []string
+		var kinds []column.Kind
+		for range rapid.IntRange(0, 4).Draw(t, "columns") {
+			v := column.Vector{Kind: rapid.SampledFrom([]column.Kind{column.Int, column.Float}).Draw(t, "kind")}
+			for range n {
+				v.AppendBits(rapid.Uint64().Draw(t, "bits"))
+			}
+			names, kinds, rows.Columns = append(names, "c"), append(kinds, v.Kind), append(rows.Columns, v)
+		}
+		whole, single := HashColumns(names, kinds), HashColumns(names, kinds)
+		whole.Add(rows)
+		for i := range rows.Cells {
+			single.AddRow(rows, i)
+		}
+		if whole.String() != single.String() {
+			t.Fatalf("a block hashes as %s, its rows as %s", whole, single)
+		}
+	})
+}
