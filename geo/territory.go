@@ -43,7 +43,7 @@ type Territories struct {
 	names      map[Territory]string
 	regions    []Territory // ascending
 	levels     []int       // resolutions at which there are members, ascending
-	scope      haloScope
+	borders    *borders    // nil: there are no halos, or the flat grid does not answer for them
 }
 
 // NewTerritories divides the cells of a resolution (0 to 15); widestRing is the width of the halos in
@@ -72,7 +72,7 @@ func NewTerritories(resolution int, regions []Region, widestRing int) (*Territor
 		return nil, fmt.Errorf("%w %w", ErrRegion, err)
 	}
 	slices.Sort(t.regions)
-	t.scope = newHaloScope(t)
+	t.borders = newBorders(t)
 	return t, nil
 }
 
@@ -142,25 +142,6 @@ func (t *Territories) Of(c Cell) Territory {
 	return Territory(ancestorAt(c, t.coarse))
 }
 
-// Halo appends the territories other than c's own that have a cell within the widest ring of c:
-// ascending, each once. Inside a territory a few coarse cells answer; within some widths of the halo
-// of its border the whole disk is asked: keep the answer beside the cell.
-func (t *Territories) Halo(dst []Territory, c Cell) []Territory {
-	own := t.Of(c)
-	if t.widest == 0 || t.scope.inside(t, c, own) {
-		return dst
-	}
-	first := len(dst)
-	Gather(c, []int{t.widest}, func(_ int, near Cell) {
-		id := t.Of(near)
-		if id != own && !slices.Contains(dst[first:], id) {
-			dst = append(dst, id)
-		}
-	})
-	slices.Sort(dst[first:])
-	return dst
-}
-
 // Members returns the cells that make up a territory, ascending. The caller must not change them.
 func (t *Territories) Members(id Territory) []Cell {
 	if members, ok := t.members[id]; ok {
@@ -185,34 +166,6 @@ func (t *Territories) Resolution() int { return t.resolution }
 
 // WidestRing returns the width of the halos, in cells.
 func (t *Territories) WidestRing() int { return t.widest }
-
-// haloScope answers for most cells, from a few coarse ones, that no other territory is near.
-//
-// It looks at the ancestor of the cell some levels up, and at all coarse cells that a walk of the
-// widest ring's length can reach from anywhere in that ancestor.
-type haloScope struct {
-	resolution int // of the coarse cells
-	steps      int // how far a walk of the widest ring's length gets among them
-}
-
-// newHaloScope takes coarse cells about as wide as the halo.
-func newHaloScope(t *Territories) haloScope {
-	depth := 0
-	for depth < t.resolution-t.coarse && innerRadius(depth) < t.widest/2 {
-		depth++
-	}
-	return haloScope{resolution: t.resolution - depth, steps: coarseSteps(t.widest, depth)}
-}
-
-// inside reports that every cell within the widest ring of c surely is in territory own. A pentagon
-// nearby makes it say no: the arithmetic of coarseSteps holds on the flat grid.
-func (s haloScope) inside(t *Territories, c Cell, own Territory) bool {
-	inside := true
-	Gather(ancestorAt(c, s.resolution), []int{s.steps}, func(_ int, near Cell) {
-		inside = inside && t.Of(near) == own && !near.IsPentagon()
-	})
-	return inside
-}
 
 // innerRadius is the grid distance from the centre of a cell to its farthest descendant `depth`
 // levels down: the sum of the lengths of the digits' steps, which alternate between 7^i and 3·7^i.

@@ -122,3 +122,48 @@ func TestRegionsThatCannotBe(t *testing.T) {
 		t.Error("ring -1 is taken")
 	}
 }
+
+// TestHaloAtBorders holds the table of borders against whole disks all around some territories: a
+// pentagon's, one beside it, one far from any, and a joined one.
+func TestHaloAtBorders(t *testing.T) {
+	pentagon := ancestorAt(cellAt(t, pentagonPlaces[3], 9), 3)
+	beside, _ := pentagon.Neighbor(2)
+	far := ancestorAt(cellAt(t, h3.LatLng{Lat: 40.71, Lng: -74}, 9), 3)
+	near, _ := far.Neighbor(4)
+	for _, regions := range [][]Region{nil, {{"joined", []Cell{far, near}}}, {{"around", []Cell{pentagon, beside}}}} {
+		ts, err := NewTerritories(9, regions, 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ts.borders == nil {
+			t.Fatal("no table")
+		}
+		for _, home := range []Cell{pentagon, beside, far, near} {
+			haloed := 0
+			for rank := 0; rank < power7(6); rank += 89 {
+				c := descendant(home, 3, 6, rank)
+				if deleted(c, 9) {
+					continue
+				}
+				got, want := ts.Halo(nil, c), ts.gatherHalo(nil, c, ts.Of(c))
+				if !slices.Equal(got, want) {
+					t.Fatalf("halo of %x is %x, want %x", uint64(c), got, want)
+				}
+				if len(want) > 0 {
+					haloed++
+				}
+			}
+			if haloed == 0 {
+				t.Errorf("no cell of %x is in a halo", uint64(home))
+			}
+		}
+	}
+}
+
+func BenchmarkNewTerritories(b *testing.B) {
+	for b.Loop() {
+		if _, err := NewTerritories(9, nil, 20); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
