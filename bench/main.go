@@ -2,6 +2,8 @@
 // measured in the same run, since machines are noisy:
 //
 //	go run ./bench backfill --data FILE   J1 and J3 against reading the file
+//	go run ./bench windows  --data FILE   rings, cities, sparse time, hot spots:
+//	                                      the core in this process
 //	go run ./bench live     --data FILE   lookups and freshness under load,
 //	                                      against an empty gRPC handler
 //
@@ -28,10 +30,10 @@ func main() {
 
 func run(ctx context.Context, arguments []string) error {
 	commands := map[string]func(context.Context, *flag.FlagSet, []string) error{
-		"backfill": backfill, "live": live, "empty": empty,
+		"backfill": backfill, "windows": windows, "live": live, "empty": empty,
 	}
 	if len(arguments) == 0 || commands[arguments[0]] == nil {
-		return fmt.Errorf("usage: bench backfill|live --data FILE")
+		return fmt.Errorf("usage: bench backfill|windows|live --data FILE")
 	}
 	return commands[arguments[0]](ctx, flag.NewFlagSet(arguments[0], flag.ExitOnError), arguments[1:])
 }

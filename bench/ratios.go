@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/hextide/hextide/column"
+	"github.com/hextide/hextide/pipeline"
+	"github.com/hextide/hextide/stream"
+)
+
+const jobThree = "examples/checks/j3.yaml"
+
+// rings is how J3 lists its rings.
+const rings = "rings: [0, 1, 2, 3, 4, 5, 10, 15, 20]"
+
+// here is where the taxis are.
+var here = []placed{{move: unmoved}}
+
+// wideRing holds a ring of 20 against one of 1, for the same rows.
+func (w *comparison) wideRing(ctx context.Context) error {
+	wide, err := load(jobThree, rings, "rings: [20], emit: cell")
+	if err != nil {
+		return err
+	}
+	narrow, err := load(jobThree, rings, "rings: [1], emit: cell")
+	if err != nil {
+		return err
+	}
+	_, _, err = w.against("ring 20 / ring 1, 6 windows, the same rows", of(ctx, wide, w.events.source(here)), of(ctx, narrow, w.events.source(here)))
+	return err
+}
+
+// cities holds the taxis at ten places against those at one.
+func (w *comparison) cities(ctx context.Context) error {
+	plan, err := load(jobThree, "", "")
+	if err != nil {
+		return err
+	}
+	places := tenPlaces()
+	ten, one, err := w.against("J3 of ten cities / of one", of(ctx, plan, w.events.source(places)), of(ctx, plan, w.events.source(here)))
+	if err != nil {
+		return err
+	}
+	fmt.Printf("  rows: %d and %d\n", ten.rows, one.rows)
+	for i, name := range []string{"on a pentagon", "across the antimeridian", "on a face edge"} {
+		if _, _, err := w.against("  the one "+name+" / at home", of(ctx, plan, w.events.source(places[i:i+1])), of(ctx, plan, w.events.source(here))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tenPlaces are where the ten cities lie: the first around a pentagon of
+// resolution 0, the second across the antimeridian, the third on the edge of two
+// faces of the icosahedron.
+func tenPlaces() []placed {
+	faces := [2]vector{onSphere(46.04189431883772, 71.52790329909925), onSphere(74.92843872203164, 145.35624227673747)} // of faces 0 and 1
+	lat, lng := faces[0].plus(faces[1]).place()
+	places := [][2]float64{
+		{64.70000012793487, 10.53619907546767}, {-17, 180}, {lat, lng},
+		{40.75, -73.98}, {51.51, -0.12}, {35.68, 139.69}, {-33.87, 151.2}, {19.43, -99.13}, {1.35, 103.82}, {-23.55, -46.63},
+	}
+	var all []placed
+	for i, p := range places {
+		all = append(all, placed{move: turned(onSphere(37.77, -122.42), onSphere(p[0], p[1])), name: string(rune('a' + i))})
+	}
+	return all
+}
+
+// sparse holds minutes with 50 active cells each, in a city, against as many
+// spread over ten times its area, and against as many of which half are empty.
+func (w *comparison) sparse(ctx context.Context) error {
+	plan, err := pipeline.Load([]byte(sparseText), "sparse.yaml")
+	if err != nil {
+		return err
+	}
+	base := w.minutes(0.1, 1)
+	if _, _, err := w.against(fmt.Sprintf("%d days, 50 cells a minute: 10 times the area / one", w.days),
+		of(ctx, plan, w.minutes(0.1*math.Sqrt(10), 1)), of(ctx, plan, base)); err != nil {
+		return err
+	}
+	_, _, err = w.against("  half of the minutes empty / none", of(ctx, plan, w.minutes(0.1, 2)), of(ctx, plan, base))
+	return err
+}
+
+const sparseText = `
+version: 1
+name: sparse
+source:
+  format: csv
+  topic: t
+  event_time: {field: ts, unit: s}
+  location: {lat: lat, lng: lng}
+grid: {resolution: 9, rings: [0, 5, 20], emit: cell}
+windows: {pane: 1m, sizes: [1m, 5m]}
+aggregates:
+  - {name: n, op: count}
+`
+
+// minutes are days of minutes of 50 events each, at places drawn from a square
+// of some degrees; of every so many minutes one has events, and those come in as
+// many days more.
+func (w *comparison) minutes(degrees float64, every int64) *memory {
+	const cells = 50
+	total := int64(w.days) * 24 * 60
+	begin := func() func(*stream.Batch) bool {
+		random, minute := rand.New(rand.NewPCG(1, 2)), int64(0)
+		return func(b *stream.Batch) bool {
+			for range min(100, total-minute) {
+				for i := range int64(cells) {
+					b.Times = append(b.Times, w.from.UnixMicro()+minute*every*60_000_000+i*1_000_000)
+					b.Lats, b.Lngs = append(b.Lats, 37.7+degrees*random.Float64()), append(b.Lngs, -122.5+degrees*random.Float64())
+				}
+				minute++
+			}
+			return len(b.Times) > 0
+		}
+	}
+	return &memory{begin: begin}
+}
+
+// hotSpot holds J1 with 90% of its events in one cell against an even spread.
+func (w *comparison) hotSpot(ctx context.Context) error {
+	plan, err := load("examples/checks/j1.yaml", "", "")
+	if err != nil {
+		return err
+	}
+	_, _, err = w.against("J1: an even spread / 90% of the events in one cell", of(ctx, plan, w.drawn(0)), of(ctx, plan, w.drawn(.9)))
+	return err
+}
+
+// drawn are two million events of 3,000 keys, a share of them at one place, the
+// others anywhere in a square.
+func (w *comparison) drawn(share float64) *memory {
+	const events, keys = 2_000_000, 3000
+	var names [keys]string
+	for i := range names {
+		names[i] = fmt.Sprintf("taxi-%d", i)
+	}
+	begin := func() func(*stream.Batch) bool {
+		random, made := rand.New(rand.NewPCG(1, 2)), 0
+		return func(b *stream.Batch) bool {
+			for range min(8192, events-made) {
+				lat, lng := 37.7+0.2*random.Float64(), -122.5+0.2*random.Float64()
+				if random.Float64() < share {
+					lat, lng = 37.77, -122.42
+				}
+				b.Times, b.Lats, b.Lngs = append(b.Times, w.from.UnixMicro()+int64(made)*20_000), append(b.Lats, lat), append(b.Lngs, lng)
+				b.Fields[0].Strings.Append([]byte(names[random.IntN(keys)]))
+				b.Fields[1].Ints = append(b.Fields[1].Ints, int64(made&1))
+				made++
+			}
+			return len(b.Times) > 0
+		}
+	}
+	return &memory{fields: []column.Kind{column.String, column.Int}, begin: begin}
+}
+
+// allocations counts those of the core alone, J1 and J3.
+func (w *comparison) allocations(ctx context.Context) error {
+	for _, name := range []string{"examples/checks/j1.yaml", jobThree} {
+		plan, err := load(name, "", "")
+		if err != nil {
+			return err
+		}
+		took, err := core(ctx, plan, w.events.source(here))
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s: %.4f allocations an event, %.5f a row; %.1f million rows/s\n", name, float64(took.mallocs)/float64(took.events),
+			float64(took.mallocs)/float64(took.rows), float64(took.rows)/took.wall.Seconds()/1e6)
+	}
+	return nil
+}
+
+// panes prints how long one shard takes to close a pane of the taxis.
+func (w *comparison) panes(ctx context.Context) error {
+	plan, err := load(jobThree, "", "")
+	if err != nil {
+		return err
+	}
+	var took []time.Duration
+	var rows []int
+	if err := closing(ctx, plan, w.events, func(d time.Duration, n int) { took, rows = append(took, d), append(rows, n) }); err != nil {
+		return err
+	}
+	const ramp = 32 // panes of the widest window
+	took, rows = took[min(ramp, len(took)):], rows[min(ramp, len(rows)):]
+	slices.Sort(rows)
+	fmt.Printf("closing a pane of 54 columns: p50 %s, p99 %s; %d panes, median %d rows\n",
+		round(quantile(took, .5)), round(quantile(took, .99)), len(took), rows[len(rows)/2])
+	return nil
+}
