@@ -32,6 +32,9 @@ func (p *Pane) Merge(measures []Measure, e Entries, fresh []bool) {
 	if !first && p.index == nil {
 		p.reindex(2 * (len(p.Slots) + len(e.Slots)))
 	}
+	if first {
+		p.room(e)
+	}
 	for i, slot := range e.Slots {
 		fresh[i] = slot >= 0
 		if slot < 0 {
@@ -66,11 +69,19 @@ func (p *Pane) fold(measures []Measure, at int, e Entries, i int) {
 	}
 }
 
-// append adds entry i of e as a new one.
-func (p *Pane) append(e Entries, i int) {
+// room makes place for entries in an empty pane.
+func (p *Pane) room(e Entries) {
 	if p.Measures == nil {
 		p.Measures = make([]MeasureColumn, len(e.Measures))
 	}
+	p.Slots = slices.Grow(p.Slots, len(e.Slots))
+	for m := range p.Measures {
+		p.Measures[m].Lo = slices.Grow(p.Measures[m].Lo, len(e.Slots))
+	}
+}
+
+// append adds entry i of e as a new one.
+func (p *Pane) append(e Entries, i int) {
 	p.Slots = append(p.Slots, e.Slots[i])
 	for m := range e.Measures {
 		to, from := &p.Measures[m], &e.Measures[m]
@@ -166,12 +177,19 @@ func (ps *Panes) At(start int64) *Pane {
 	if i < len(ps.list) && ps.list[i].Start == start {
 		return ps.list[i]
 	}
-	p := &Pane{}
-	if n := len(ps.free); n > 0 {
-		p, ps.free = ps.free[n-1], ps.free[:n-1]
-	}
+	p := ps.empty()
 	p.Reset(start)
 	ps.list = slices.Insert(ps.list, i, p)
+	return p
+}
+
+func (ps *Panes) empty() *Pane {
+	n := len(ps.free)
+	if n == 0 {
+		return &Pane{}
+	}
+	p := ps.free[n-1]
+	ps.free = ps.free[:n-1]
 	return p
 }
 
@@ -186,9 +204,10 @@ func (ps *Panes) Between(from, to int64) []*Pane {
 // All are all panes, ascending.
 func (ps *Panes) All() []*Pane { return ps.list }
 
-// Drop forgets the panes that begin before a time.
+// Drop forgets the panes that begin before a time. As many are used again as a
+// backlog may add at once.
 func (ps *Panes) Drop(before int64) {
-	const kept = 4
+	const kept = 64
 	n := ps.search(before)
 	for _, p := range ps.list[:n] {
 		if len(ps.free) < kept {

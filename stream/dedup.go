@@ -84,9 +84,10 @@ func (d *dedup) closing(complete int64) int {
 	return n
 }
 
-// drop forgets the oldest n spans.
+// drop forgets the oldest n spans. As many are used again as a backlog's batch
+// may fill at once.
 func (d *dedup) drop(n int) {
-	const keptSpans = 16
+	const keptSpans = 64
 	for _, s := range d.spans[:n] {
 		if len(d.free) < keptSpans {
 			d.free = append(d.free, s)

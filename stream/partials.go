@@ -101,9 +101,10 @@ func (a *accumulation) closed(watermark int64) int {
 	return n
 }
 
-// drop empties the oldest n tables.
+// drop empties the oldest n tables. As many are used again as a backlog's batch
+// may fill at once.
 func (a *accumulation) drop(n int) {
-	const keptTables = 16
+	const keptTables = 64
 	for _, p := range a.panes[:n] {
 		if len(a.free) < keptTables {
 			p.reset()
