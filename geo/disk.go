@@ -20,7 +20,8 @@ type Sources struct {
 	Shown int
 }
 
-// Exists says which sum makes a cell a row: word Word over the widest ring, under Mask, is not 0.
+// Exists says which sum makes a cell a row: word Word over the widest ring, under Mask, is not 0. What
+// the mask leaves of the word is a count: of no source below 0, and of all together within the mask.
 type Exists struct {
 	Word int
 	Mask uint64

@@ -33,6 +33,9 @@ import "slices"
 // Each cluster of sources has grids of its own: the box of its sources, and around it a margin that is
 // as wide as loads reach. Below and to the left of the sources all cones are empty; a row beyond them
 // is computed like the rest.
+//
+// Words go two by two, a layer for each two: the grids of a layer follow those of the one before. The
+// second word of the last layer may be nobody's.
 type cones struct {
 	frame  *Frame
 	rings  []int
@@ -40,11 +43,11 @@ type cones struct {
 	leaves leaves
 	groups clusters
 	planes []plane // of each cluster
-	words  int
 	shown  int
-	a      []uint64 // word w of spot i at i·words + w
-	b      []uint64
-	c      []uint64
+	spots  int    // of a layer
+	a      []pair // words 2l and 2l + 1 of spot i at l·spots + i
+	b      []pair
+	c      []pair
 	found  found
 	// For fold:
 	sources []Spot
@@ -52,7 +55,10 @@ type cones struct {
 	rowAt   []int32 // row + 1 by spot
 }
 
-// plane is where a cluster lies in the grids.
+// pair is two words of a spot.
+type pair [2]uint64
+
+// plane is where a cluster lies in the grids of a layer.
 type plane struct {
 	first  int   // index of its first spot
 	low    Spot  // that spot
@@ -81,11 +87,6 @@ func (p *plane) corners(k int) corners {
 	}
 }
 
-// times scales to words.
-func (c corners) times(words int) corners {
-	return corners{c.a0 * words, c.a1 * words, c.b0 * words, c.b1 * words, c.c0 * words, c.c1 * words}
-}
-
 func newCones(f *Frame, rings []int) *cones {
 	widest := rings[len(rings)-1]
 	c := &cones{frame: f, rings: rings, widest: widest, leaves: newLeaves(f)}
@@ -95,93 +96,85 @@ func newCones(f *Frame, rings []int) *cones {
 
 // load lays the clusters' planes out and builds the three grids.
 func (c *cones) load(s Sources) {
-	c.words, c.shown, c.sources = s.Words, s.Shown, s.At
-	c.groups.split(s.At, 2*c.widest+1)
-	c.planes = c.planes[:0]
-	spots := 0
+	c.shown, c.sources = s.Shown, s.At
+	c.groups.split(s.At, c.margin())
+	c.planes, c.spots = c.planes[:0], 0
 	for i := range c.groups.boxes {
-		p := c.layOut(spots, &c.groups.boxes[i])
-		spots += int(p.stride) * int(p.height)
+		p := c.layOut(c.spots, &c.groups.boxes[i])
+		c.spots += int(p.stride) * int(p.height)
 		c.planes = append(c.planes, p)
 	}
-	size := spots * s.Words
+	layers := (s.Words + 1) / 2
+	size := layers * c.spots
 	c.a = slices.Grow(c.a[:0], size)[:size]
 	c.b = slices.Grow(c.b[:0], size)[:size]
 	c.c = slices.Grow(c.c[:0], size)[:size]
 	clear(c.b)
 	for i, at := range s.At {
-		k := c.planes[c.groups.of(at)].index(at) * s.Words
+		k := c.planes[c.groups.of(at)].index(at)
 		for w, v := range s.Values[i*s.Words : (i+1)*s.Words] {
-			c.b[k+w] += v
+			c.b[w/2*c.spots+k][w&1] += v
 		}
 	}
-	for i := range c.planes {
-		c.build(&c.planes[i])
+	for layer := range layers {
+		for i := range c.planes {
+			c.build(layer, &c.planes[i])
+		}
 	}
 }
 
-// layOut places a cluster's plane: below the sources a margin for the loads at −(2K+1)Z and one row for
-// the pass that builds, above them one for those at +2KZ.
+// margin is how far around the sources the grids go: a disk, the disk of a load, one more for the
+// disks that find asks about, and below and to the left the row that building begins with.
+func (c *cones) margin() int { return 2*c.widest + 4 }
+
+// layOut places a cluster's plane.
 func (c *cones) layOut(first int, b *box) plane {
-	k := int32(c.widest)
-	low := Spot{b.low.X - 2*k - 2, b.low.Y - 2*k - 2}
+	k, margin := int32(c.widest), int32(c.margin())
+	low := Spot{b.low.X - margin, b.low.Y - margin}
 	return plane{
 		first:  first,
 		low:    low,
-		stride: b.high.X + 2*k - low.X + 1,
-		height: b.high.Y + 2*k - low.Y + 1,
+		stride: b.high.X + margin - low.X - 1,
+		height: b.high.Y + margin - low.Y - 1,
 		reach:  box{Spot{b.low.X - k, b.low.Y - k}, Spot{b.high.X + k, b.high.Y + k}},
 	}
 }
 
-// build turns the values, which lie in grid b, into the three grids.
-func (c *cones) build(p *plane) {
-	margin := 2*c.widest + 2
-	row := int(p.stride) * c.words
-	start := p.first * c.words
+// build turns a layer's values, which lie in grid b, into the three grids.
+func (c *cones) build(layer int, p *plane) {
+	margin, row := c.margin(), int(p.stride)
+	start := layer*c.spots + p.first
 	clear(c.a[start : start+margin*row])
 	clear(c.c[start : start+margin*row])
 	for y := margin; y < int(p.height); y++ {
 		i := start + y*row
-		clear(c.a[i : i+margin*c.words])
-		clear(c.c[i : i+margin*c.words])
-		if c.words == 2 {
-			c.buildPairs(i, row, margin)
-		} else {
-			c.buildRow(i, row, margin)
-		}
+		clear(c.a[i : i+margin])
+		clear(c.c[i : i+margin])
+		from, to := i+margin-1, i+row
+		buildRow(c.a[from:to], c.b[from:to], c.c[from:to],
+			c.a[from-row:to-row], c.b[from-row:to-row], c.c[from-row:to-row], c.b[from-2*row:to-2*row])
 	}
 }
 
-// buildRow builds one row, which begins at index i, from column margin on.
-func (c *cones) buildRow(i, row, margin int) {
-	w := c.words
-	a, b, cc := c.a[i:i+row], c.b[i:i+row], c.c[i:i+row]
-	belowA, belowB, belowC := c.a[i-row:i], c.b[i-row:i], c.c[i-row:i]
-	below2 := c.b[i-2*row : i-row]
-	for x := margin * w; x < row; x++ {
-		g := b[x]
-		r := g + a[x-w] - belowA[x-w]
-		a[x] = r + belowA[x]
-		cc[x] = r + belowC[x-w]
-		b[x] = g + belowB[x] + belowB[x-w] - below2[x-w]
-	}
-}
-
-// buildPairs is buildRow for two words a spot, with the row's sums kept in registers.
-func (c *cones) buildPairs(i, row, margin int) {
-	a, b, cc := c.a[i:i+row], c.b[i:i+row], c.c[i:i+row]
-	belowA, belowB, belowC := c.a[i-row:i], c.b[i-row:i], c.c[i-row:i]
-	below2 := c.b[i-2*row : i-row]
-	var r0, r1 uint64
-	for x := 2 * margin; x+1 < len(a); x += 2 {
-		g0, g1 := b[x], b[x+1]
-		r0 += g0
-		r1 += g1
-		a[x], a[x+1] = r0+belowA[x], r1+belowA[x+1]
-		cc[x], cc[x+1] = r0+belowC[x-2], r1+belowC[x-1]
-		b[x] = g0 + belowB[x] + belowB[x-2] - below2[x-2]
-		b[x+1] = g1 + belowB[x+1] + belowB[x-1] - below2[x-1]
+// buildRow builds a row of the three grids, but for its first spot, where all are 0, from the row below
+// and grid b's second below. d is B(q−Z) − B(q−Y−Z), and z is C(q−Z).
+func buildRow(a, b, c, belowA, belowB, belowC, below2 []pair) {
+	b, c = b[:len(a)], c[:len(a)]
+	belowA, belowB, belowC, below2 = belowA[:len(a)], belowB[:len(a)], belowC[:len(a)], below2[:len(a)]
+	var r, d, z pair
+	for x := 1; x < len(a); x++ {
+		g, under := &b[x], &belowB[x]
+		r[0] += g[0]
+		r[1] += g[1]
+		a[x][0] = r[0] + belowA[x][0]
+		a[x][1] = r[1] + belowA[x][1]
+		c[x][0] = r[0] + z[0]
+		c[x][1] = r[1] + z[1]
+		z = belowC[x]
+		g[0] += under[0] + d[0]
+		g[1] += under[1] + d[1]
+		d[0] = under[0] - below2[x][0]
+		d[1] = under[1] - below2[x][1]
 	}
 }
 
@@ -230,43 +223,68 @@ func (c *cones) fill(b *Block, first int) {
 				}
 				continue
 			}
-			c.fillRing(columns, at, from, c.planes[run.group].corners(k).times(c.words))
+			c.fillRing(columns, at, from, &c.planes[run.group], k)
 		}
 		start = end
 	}
 }
 
-// fillRing writes the sums over one ring about the spots `at` into the columns, from row `from` on.
-func (c *cones) fillRing(columns [][]uint64, at []int32, from int, o corners) {
-	w := 0
-	for ; w+1 < len(columns); w += 2 {
-		c.fillPair(columns[w][from:from+len(at)], columns[w+1][from:from+len(at)], at, w, o)
-	}
-	if w < len(columns) {
-		column := columns[w][from : from+len(at)]
+// fillRing writes the sums over one ring about the spots `at` of a plane into the columns, from row
+// `from` on.
+func (c *cones) fillRing(columns [][]uint64, at []int32, from int, p *plane, k int) {
+	to := from + len(at)
+	for w := 0; w < len(columns); w += 2 {
+		if w+1 < len(columns) {
+			l := c.loadsOf(w/2, p, k)
+			l.fill(columns[w][from:to], columns[w+1][from:to], at)
+			continue
+		}
+		column, o := columns[w][from:to], p.corners(k)
 		for i, spot := range at {
-			column[i] = c.sum(int(spot)*c.words+w, o)
+			column[i] = c.sum(w/2*c.spots+int(spot), w&1, o)
 		}
 	}
 }
 
-// sum is the disk sum of the word at index q, by the corners of its disk.
-func (c *cones) sum(q int, o corners) uint64 {
-	return c.a[q+o.a0] + c.a[q+o.a1] - c.b[q+o.b0] - c.b[q+o.b1] - c.c[q+o.c0] - c.c[q+o.c1]
+// sum is the disk sum of one of the two words at index q, by the corners of its disk.
+func (c *cones) sum(q, word int, o corners) uint64 {
+	w := word & 1
+	return c.a[q+o.a0][w] + c.a[q+o.a1][w] - c.b[q+o.b0][w] - c.b[q+o.b1][w] - c.c[q+o.c0][w] - c.c[q+o.c1][w]
 }
 
-// fillPair is sum for the words w and w+1 of many spots.
-func (c *cones) fillPair(first, second []uint64, at []int32, w int, o corners) {
-	words := c.words
-	ga, gb, gc := c.a, c.b, c.c
-	second = second[:len(first)]
-	at = at[:len(first)]
-	for i := range first {
-		q := int(at[i])*words + w
-		a0, a1 := ga[q+o.a0:q+o.a0+2], ga[q+o.a1:q+o.a1+2]
-		b0, b1 := gb[q+o.b0:q+o.b0+2], gb[q+o.b1:q+o.b1+2]
-		c0, c1 := gc[q+o.c0:q+o.c0+2], gc[q+o.c1:q+o.c1+2]
-		first[i] = a0[0] + a1[0] - b0[0] - b1[0] - c0[0] - c1[0]
-		second[i] = a0[1] + a1[1] - b0[1] - b1[1] - c0[1] - c1[1]
+// loads are the parts of a layer's grids in which the six loads of a ring's disks lie, each shifted by
+// its corner: those of a disk about spot first + q are all at q.
+//
+// Invariant: all six are equally long.
+type loads struct {
+	first                  int
+	a0, a1, b0, b1, c0, c1 []pair
+}
+
+// loadsOf is for the disks about the spots of a plane that its sources reach.
+func (c *cones) loadsOf(layer int, p *plane, k int) loads {
+	first, o := p.index(p.reach.low), p.corners(k)
+	n := p.index(p.reach.high) - first + 1
+	at := layer*c.spots + first
+	return loads{
+		first,
+		c.a[at+o.a0:][:n], c.a[at+o.a1:][:n],
+		c.b[at+o.b0:][:n], c.b[at+o.b1:][:n],
+		c.c[at+o.c0:][:n], c.c[at+o.c1:][:n],
+	}
+}
+
+// fill is sum for both words of many spots.
+func (l *loads) fill(first, second []uint64, at []int32) {
+	a0, n := l.a0, len(l.a0)
+	a1, b0, b1, c0, c1 := l.a1[:n], l.b0[:n], l.b1[:n], l.c0[:n], l.c1[:n]
+	first, second = first[:len(at)], second[:len(at)]
+	for i, spot := range at {
+		q := uint(int(spot) - l.first)
+		if q >= uint(len(a0)) {
+			return // never: it spares six checks
+		}
+		first[i] = a0[q][0] + a1[q][0] - b0[q][0] - b1[q][0] - c0[q][0] - c1[q][0]
+		second[i] = a0[q][1] + a1[q][1] - b0[q][1] - b1[q][1] - c0[q][1] - c1[q][1]
 	}
 }

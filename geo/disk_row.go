@@ -69,6 +69,7 @@ func (c *cones) find(e Exists) {
 	f := c.frame
 	size := len(c.leaves.bits)
 	reach := int32(innerRadius(f.depth) + c.widest)
+	look := finder{group: -1, base: e.Word / 2 * c.spots, word: e.Word & 1, mask: e.Mask}
 	for i := range f.charts[:f.own] {
 		ch := &f.charts[i]
 		if !c.groups.any(ch.at, reach) {
@@ -77,25 +78,74 @@ func (c *cones) find(e Exists) {
 		for block := 0; block < len(f.inner); block += size {
 			centre := ch.at.plus(f.inner[block].turn(ch.turns))
 			if group := c.groups.near(centre); group >= 0 {
+				look.at(c, group)
 				first := descendant(ch.cell, f.coarse, f.depth, block)
-				c.findBlock(group, centre, c.leaves.spots[ch.turns], first, e)
+				c.findBlock(&look, centre, c.leaves.spots[ch.turns], first)
 			}
 		}
 	}
 }
 
+// finder is what looking for rows about the sources of one cluster needs.
+type finder struct {
+	group                 int32
+	plane                 *plane
+	near                  box // about which a disk one wider than the widest may meet the sources
+	widest, inner, beyond corners
+	base, word            int // of the sum that is not 0
+	mask                  uint64
+}
+
+// at goes to another cluster.
+func (f *finder) at(c *cones, group int32) {
+	if f.group == group {
+		return
+	}
+	f.group, f.plane = group, &c.planes[group]
+	r := &f.plane.reach
+	f.near = box{Spot{r.low.X - 1, r.low.Y - 1}, Spot{r.high.X + 1, r.high.Y + 1}}
+	f.widest, f.beyond = f.plane.corners(c.widest), f.plane.corners(c.widest+1)
+	f.inner = f.plane.corners(max(c.widest-1, 0))
+}
+
 // findBlock is find for the cells of one block, which all can meet the sources of one cluster only.
-func (c *cones) findBlock(group int32, centre Spot, leaves []Spot, first Cell, e Exists) {
-	p := &c.planes[group]
-	o := p.corners(c.widest).times(c.words)
-	for i, leaf := range leaves {
-		at := centre.plus(leaf)
-		if !p.reach.holds(at) {
+//
+// They come in sevens, a centre and its neighbours. Where the disk one wider about the centre holds
+// nothing, none of them exists; where the disk one narrower holds something, all do.
+func (c *cones) findBlock(f *finder, centre Spot, leaves []Spot, first Cell) {
+	if len(leaves) == 1 || c.widest == 0 {
+		c.findEach(f, centre, leaves, c.leaves.bits, first)
+		return
+	}
+	for i := 0; i < len(leaves); i += 7 {
+		at := centre.plus(leaves[i])
+		if !f.near.holds(at) {
 			continue
 		}
-		index := p.index(at)
-		if c.sum(index*c.words+e.Word, o)&e.Mask != 0 {
-			c.found.add(first|c.leaves.bits[i], group, index)
+		index := f.base + f.plane.index(at)
+		if c.sum(index, f.word, f.beyond)&f.mask == 0 {
+			continue
+		}
+		if c.sum(index, f.word, f.inner)&f.mask == 0 {
+			c.findEach(f, centre, leaves[i:i+7], c.leaves.bits[i:i+7], first)
+			continue
+		}
+		for j, leaf := range leaves[i : i+7] {
+			c.found.add(first|c.leaves.bits[i+j], f.group, f.plane.index(centre.plus(leaf)))
+		}
+	}
+}
+
+// findEach asks about every cell.
+func (c *cones) findEach(f *finder, centre Spot, leaves []Spot, bits []Cell, first Cell) {
+	for i, leaf := range leaves {
+		at := centre.plus(leaf)
+		if !f.plane.reach.holds(at) {
+			continue
+		}
+		index := f.plane.index(at)
+		if c.sum(f.base+index, f.word, f.widest)&f.mask != 0 {
+			c.found.add(first|bits[i], f.group, index)
 		}
 	}
 }
@@ -125,8 +175,7 @@ func (c *cones) fold(fold func(row, ring, source int)) {
 	if c.disk == nil {
 		c.disk = diskSpots(c.rings)
 	}
-	spots := len(c.a) / max(c.words, 1)
-	c.rowAt = slices.Grow(c.rowAt[:0], spots)[:spots]
+	c.rowAt = slices.Grow(c.rowAt[:0], c.spots)[:c.spots]
 	clear(c.rowAt)
 	for start := 0; start < len(c.found.cells); {
 		run, end := c.found.run(start)
