@@ -236,11 +236,14 @@ func (p *parser) fill(piece *stream.Batch, b *block, at int) int {
 	keep := p.keeper(piece, b)
 	// After misses in a row, so many records are decoded before another is tried
 	// as a plain one: where none is, trying costs next to nothing.
-	misses, wait := 0, 0
+	misses, wait, quote := 0, 0, -1
 	for at < len(data) && len(piece.Times) < p.piece {
 		if p.plain != nil && wait == 0 {
 			from := at
-			at = p.plain.run(piece, &keep.raw.spans, data, at, p.piece-len(piece.Times))
+			if quote < at {
+				quote = nextQuote(data, at)
+			}
+			at = p.plain.decode(piece, &keep.raw.spans, data, quote, at, p.piece-len(piece.Times))
 			if at > from {
 				misses = 0
 				continue

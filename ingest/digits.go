@@ -1,0 +1,100 @@
+package ingest
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// number is what a text begins with: digits, perhaps with a minus before and a
+// point among them. It is mantissa / 10^fraction.
+type number struct {
+	mantissa int64
+	digits   int // 0: it is no number, or a longer one
+	fraction int // digits behind the point
+	end      int // bytes of the text
+}
+
+// anyNumber reads the number that a text of window bytes or more begins with. It
+// has up to 16 digits.
+func anyNumber(text []byte) number {
+	i := 0
+	if text[0] == '-' {
+		i = 1
+	}
+	mantissa, digits := leadingDigits(text[i:])
+	i += digits
+	if digits == 8 {
+		more, n := leadingDigits(text[i:])
+		mantissa, digits, i = mantissa*uintPower10[n&15]+more, digits+n, i+n
+	}
+	if digits == 0 {
+		return number{}
+	}
+	fraction := 0
+	if text[i] == '.' {
+		var more uint64
+		more, fraction = leadingDigits(text[i+1:])
+		mantissa, digits, i = mantissa*uintPower10[fraction&15]+more, digits+fraction, i+1+fraction
+		if fraction == 8 {
+			more, n := leadingDigits(text[i:])
+			mantissa, digits, i, fraction = mantissa*uintPower10[n&15]+more, digits+n, i+n, fraction+n
+		}
+		if fraction == 0 || digits > 16 {
+			return number{}
+		}
+	}
+	n := number{mantissa: int64(mantissa), digits: digits, fraction: fraction, end: i}
+	if text[0] == '-' {
+		n.mantissa = -n.mantissa
+	}
+	return n
+}
+
+// leadingDigits reads the digits that a text of 8 bytes or more begins with: the
+// number that they are, and how many they are, 8 at most.
+func leadingDigits(text []byte) (value uint64, digits int) {
+	x := binary.LittleEndian.Uint64(text) ^ lowBits*'0'
+	digits = bits.TrailingZeros64(noDigits(x)) >> 3
+	return joined(x << (64 - 8*digits)), digits
+}
+
+// wholeNumber reads a text of n digits, up to 16; not ok: it is longer, or another.
+// Some bytes behind it are looked at.
+func wholeNumber(text []byte, n int) (mantissa uint64, ok bool) {
+	if n-1 < 8 && n > 0 {
+		x := (binary.LittleEndian.Uint64(text) ^ lowBits*'0') << ((64 - 8*n) & 63)
+		return joined(x), noDigits(x) == 0
+	}
+	if n <= 0 || n > 16 {
+		return 0, false
+	}
+	high := (binary.LittleEndian.Uint64(text) ^ lowBits*'0') << ((128 - 8*n) & 63)
+	low := binary.LittleEndian.Uint64(text[n-8:]) ^ lowBits*'0'
+	return joined(high)*1e8 + joined(low), noDigits(high)|noDigits(low) == 0
+}
+
+// pointNumber reads a text of n bytes, up to 8 digits with a point behind so many of
+// them, without the point; not ok: it is another. Some bytes behind it are looked at.
+func pointNumber(text []byte, n, whole int) (mantissa uint64, ok bool) {
+	if n < whole+2 || n > 9 || text[whole&7] != '.' {
+		return 0, false
+	}
+	before := uint64(1)<<(8*whole&63) - 1
+	x := binary.LittleEndian.Uint64(text)&before | binary.LittleEndian.Uint64(text[1:])&^before
+	x = (x ^ lowBits*'0') << ((72 - 8*n) & 63)
+	return joined(x), noDigits(x) == 0
+}
+
+// noDigits marks the bytes of a word that are not below 10 by their highest bits.
+// The lowest mark is right: a sum carries into a byte only from one that has a mark.
+func noDigits(x uint64) uint64 {
+	return (x + lowBits*(128-10) | x) & highBits
+}
+
+// joined is the number of 8 digits, each a byte below 10, the lowest byte the most
+// significant: neighbours are put together to 4 pairs, 2 fours, and one.
+func joined(x uint64) uint64 {
+	const pairs, hundreds, ones = 0x000000ff000000ff, 100 + 1e6*(1<<32), 1 + 1e4*(1<<32)
+	x = x*10 + x>>8
+	return ((x&pairs)*hundreds + (x>>16&pairs)*ones) >> 32
+}
