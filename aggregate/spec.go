@@ -97,6 +97,10 @@ func NewLayout(specs []Spec, fields []Field) (*Layout, error) {
 	return l, nil
 }
 
+// Counting finds or adds the measure that counts the events that pass a where
+// program; -1: all.
+func (l *Layout) Counting(where int) int { return l.measure(Measure{Kind: Sum, Field: -1, Where: where}) }
+
 // measure finds or adds a measure.
 func (l *Layout) measure(m Measure) int {
 	if i := slices.Index(l.Measures, m); i >= 0 {

@@ -16,6 +16,7 @@ type checker struct {
 	definition *Definition
 	plan       *Plan
 	names      map[string]bool // of columns
+	wheres     []int           // by aggregate: its condition; -1: none
 	twice      []string        // paths of what gives columns that are there already
 }
 
@@ -37,6 +38,7 @@ func (c *checker) check() {
 	c.dedup()
 	c.grid()
 	c.aggregates()
+	c.backoffs()
 	if c.columns() {
 		c.models()
 		c.features()

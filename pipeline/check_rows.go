@@ -111,6 +111,7 @@ func (c *checker) aggregates() {
 		if a.Where != "" {
 			s.Where = c.where(path+".where", a.Where)
 		}
+		c.wheres = append(c.wheres, s.Where)
 		if a.Of != "" {
 			s.Of = c.field(path+".of", a.Of)
 		}
@@ -151,7 +152,7 @@ const maxColumns = 10_000
 // alone, so that expressions can refer to them. It tells whether that is so.
 func (c *checker) columns() bool {
 	p := c.plan
-	if n := len(c.definition.Aggregates) * len(p.Grid.Rings) * len(p.Windows); n > maxColumns {
+	if n := (len(c.definition.Aggregates)*len(p.Grid.Rings) + 2*len(c.definition.Backoff)) * len(p.Windows); n > maxColumns {
 		c.on("aggregates", "aggregates, rings and windows make %d columns, at most %d are allowed", n, maxColumns)
 		return false
 	}
@@ -168,6 +169,7 @@ func (c *checker) columns() bool {
 			}
 		}
 	}
+	c.backoffColumns()
 	for i, f := range c.definition.Features {
 		c.name(fmt.Sprintf("features[%d].name", i), f.Name)
 		c.column(fmt.Sprintf("features[%d].name", i), Column{Name: f.Name, Kind: column.Float, Origin: FromFeature, Index: i, Description: f.Expr})

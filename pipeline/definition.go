@@ -10,6 +10,7 @@ type Definition struct {
 	Windows    Windows     `yaml:"windows" need:"yes" desc:"event-time windows"`
 	Dimensions Later       `yaml:"dimensions"`
 	Aggregates []Aggregate `yaml:"aggregates" need:"yes" desc:"what is computed of the events, at every ring and window"`
+	Backoff    []Backoff   `yaml:"backoff" desc:"aggregates of the finest of the grid's resolution and its parents that has enough events"`
 	Features   []Feature   `yaml:"features" desc:"expressions over columns of the same row"`
 	Models     []Model     `yaml:"models" desc:"online models"`
 	Sinks      Sinks       `yaml:"sinks" desc:"where rows go"`
@@ -81,6 +82,13 @@ type Aggregate struct {
 	Op    string `yaml:"op" need:"yes" enum:"count,sum,mean,min,max" desc:"what is computed"`
 	Of    string `yaml:"of" desc:"the field; none for count"`
 	Where string `yaml:"where" desc:"a condition over the fields; only events that pass count"`
+}
+
+// Backoff is one of the definition's backoffs.
+type Backoff struct {
+	Name    string `yaml:"name" need:"yes" desc:"first part of its columns' names"`
+	Of      string `yaml:"of" need:"yes" desc:"the aggregate"`
+	AtLeast int    `yaml:"at_least" need:"yes" desc:"how many events that the aggregate counts a resolution must have in the window, 1 or more"`
 }
 
 // Feature is one of the definition's features.

@@ -31,9 +31,10 @@ func hash(p *Plan) string {
 		Ops      []Aggregate
 		Columns  any
 		Wheres   []string
+		Backoffs []BackoffPlan `json:",omitempty"`
 		Features []string
 		Models   []modelOptions
-	}{Name: p.Name, Source: source{SourcePlan: p.Source}, Pane: p.Pane, Windows: p.Windows, Measures: p.Layout.Measures, Ops: p.specs}
+	}{Name: p.Name, Source: source{SourcePlan: p.Source}, Pane: p.Pane, Windows: p.Windows, Measures: p.Layout.Measures, Ops: p.specs, Backoffs: p.Backoffs}
 	if p.Source.Filter != nil {
 		canonical.Source.Filter = p.Source.Filter.Source
 	}

@@ -22,9 +22,10 @@ type Plan struct {
 	Windows  []time.Duration // ascending
 	Layout   *aggregate.Layout
 	Wheres   []*features.Program // conditions over the fields, by Measure.Where
+	Backoffs []BackoffPlan
 	Features []FeaturePlan
 	Models   []ModelPlan
-	Columns  []Column // in the order of rows: aggregates, features, models
+	Columns  []Column // in the order of rows: aggregates, backoffs, features, models
 	Sinks    Sinks
 	Warnings []string
 	specs    []Aggregate // as the definition has them
@@ -62,6 +63,17 @@ type GridPlan struct {
 	Territories  *geo.Territories
 }
 
+// BackoffPlan is a checked backoff: for each window a column with the value of an
+// aggregate at the finest resolution that has enough events in it, of the row's
+// own and its ancestors at the grid's parents, and one with that resolution; both
+// null where none has.
+type BackoffPlan struct {
+	Name      string
+	Aggregate int   // of the layout
+	Count     int   // the measure that counts its events
+	AtLeast   int64 // events
+}
+
 // FeaturePlan is a compiled feature; the program's variables are the plan's
 // columns.
 type FeaturePlan struct {
@@ -90,20 +102,21 @@ const (
 	FromAggregate Origin = iota
 	FromFeature
 	FromModel
+	FromBackoff
 )
 
 // String names the origin.
-func (o Origin) String() string { return [...]string{"aggregate", "feature", "model"}[o] }
+func (o Origin) String() string { return [...]string{"aggregate", "feature", "model", "backoff"}[o] }
 
 // Column is one column of the rows.
 type Column struct {
 	Name        string
 	Kind        column.Kind // Int or Float
 	Origin      Origin
-	Index       int // of the aggregate, feature or model
+	Index       int // of the aggregate, backoff, feature or model
 	Ring        int // position in Grid.Rings; aggregates only
-	Window      int // position in Windows; aggregates only
-	Output      int // which of a model's columns
+	Window      int // position in Windows; aggregates and backoffs only
+	Output      int // which of a model's columns; of a backoff's: 0 the value, 1 the resolution
 	Description string
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // columnWriter turns the measures of a block's rows into their columns:
-// aggregates, then models, then features, which may use both.
+// aggregates, backoffs, models, then features, which may use all of them.
 //
 // A parent's row has the same columns, of the parent as one cell. What a ring
 // wider than the cell would hold is null there, and so are models' columns;
@@ -21,10 +21,11 @@ type columnWriter struct {
 	inputs     []*column.Vector
 	parts      []aggregate.MeasureColumn
 	from       []int32 // by row: where a model has it, −1: nowhere
+	backoffs   backoffWriter
 }
 
 func newColumnWriter(sh *shape) columnWriter {
-	w := columnWriter{shape: sh}
+	w := columnWriter{shape: sh, backoffs: backoffWriter{shape: sh}}
 	for _, f := range sh.features {
 		w.evaluators = append(w.evaluators, features.NewEvaluator(f.program))
 	}
@@ -41,8 +42,8 @@ func (w *columnWriter) prepare(r *Rows) {
 	}
 }
 
-// write adds the values' rows, the last of r.Cells, to the columns of aggregates
-// and models; it returns how many values are null because they do not fit.
+// write adds the values' rows, the last of r.Cells, to the columns of aggregates,
+// backoffs and models; it returns how many values are null because they do not fit.
 func (w *columnWriter) write(r *Rows, em *emission, v *values, level int) (overflows int64) {
 	w.prepare(r)
 	first := len(r.Cells) - v.n
@@ -55,6 +56,7 @@ func (w *columnWriter) write(r *Rows, em *emission, v *values, level int) (overf
 		}
 		overflows += w.finish(f, v, to)
 	}
+	overflows += w.backoffs.write(r, em, v, level)
 	for i, m := range em.t.models {
 		f := m.current(em.end)
 		if level > 0 {

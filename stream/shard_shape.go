@@ -46,6 +46,7 @@ type columnShape struct {
 	kinds      []column.Kind // Int or Float
 	aggregates []aggregate.Aggregate
 	finals     []finalSpec // the aggregates' columns
+	backoffs   []backoffSpec
 	features   []featureSpec
 }
 
@@ -84,6 +85,10 @@ func newShape(plan *pipeline.Plan) (*shape, error) {
 		switch c.Origin {
 		case pipeline.FromAggregate:
 			sh.finals = append(sh.finals, finalSpec{column: i, ring: c.Ring, size: c.Window, aggregate: c.Index})
+		case pipeline.FromBackoff:
+			if b := &plan.Backoffs[c.Index]; c.Output == 0 {
+				sh.backoffs = append(sh.backoffs, backoffSpec{column: i, size: c.Window, aggregate: b.Aggregate, count: b.Count, atLeast: b.AtLeast})
+			}
 		case pipeline.FromFeature:
 			sh.features = append(sh.features, featureSpec{column: i, program: plan.Features[c.Index].Program})
 		}

@@ -50,6 +50,15 @@ aggregates:
 			text += "  - " + a + "\n"
 		}
 	}
+	if parents != "[]" && rapid.Bool().Draw(t, "with backoff") {
+		text += "backoff:\n  - {name: near, of: n, at_least: 2}\n"
+		if strings.Contains(text, "name: least") {
+			text += "  - {name: least_near, of: least, at_least: 3}\n"
+		}
+		if strings.Contains(text, "name: m,") {
+			text += "  - {name: m_near, of: m, at_least: 2}\n"
+		}
+	}
 	size := sizes[1:strings.IndexAny(sizes, ",]")]
 	text += fmt.Sprintf("features:\n  - {name: share, expr: \"(n_k0_w%s + 1) / (n_k0_w%s + 2)\"}\n", size, size)
 	if rapid.Bool().Draw(t, "with model") && resolution > 1 {

@@ -160,6 +160,8 @@ func (j *job) row(key Key, forecasts forecasts) *Row {
 			null(v)
 		case c.Origin == pipeline.FromAggregate:
 			j.finish(v, c, key)
+		case c.Origin == pipeline.FromBackoff:
+			j.backoff(v, c, key)
 		}
 	}
 	for i, c := range j.plan.Columns {
@@ -189,6 +191,33 @@ func (j *job) finish(v *column.Vector, c pipeline.Column, key Key) {
 		parts = append(parts, all[(c.Ring*len(j.plan.Windows)+c.Window)*len(j.plan.Layout.Measures)+m])
 	}
 	a.Finish(v, parts, 1)
+}
+
+// backoff takes an aggregate from the first of a row's cell and its ancestors,
+// fine to coarse, that has enough events.
+func (j *job) backoff(v *column.Vector, c pipeline.Column, key Key) {
+	b, g := &j.plan.Backoffs[c.Index], &j.plan.Grid
+	for _, r := range append([]int{g.Resolution}, g.Parents...) {
+		if r > key.Resolution {
+			continue
+		}
+		ancestor, err := h3.Cell(key.Cell).Parent(r)
+		if err != nil {
+			panic(err)
+		}
+		at := Key{End: key.End, Resolution: r, Cell: geo.Cell(ancestor)}
+		all := j.sums[at]
+		if all == nil || all[c.Window*len(j.plan.Layout.Measures)+b.Count].Sum(0).Cmp(exact.FromInt64(b.AtLeast)) < 0 {
+			continue
+		}
+		if c.Output == 1 {
+			v.AppendBits(uint64(r))
+			return
+		}
+		j.finish(v, pipeline.Column{Index: b.Aggregate, Window: c.Window}, at)
+		return
+	}
+	null(v)
 }
 
 // markers are where an entity had a row with something in it, and has none.
