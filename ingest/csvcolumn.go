@@ -46,9 +46,9 @@ func (c *plainColumn) read(b *stream.Batch, data []byte, ends []uint32, records 
 	case plainSkipped:
 		return c.skip(data, ends, records)
 	case plainDecimal:
-		return c.readDecimals(c.intsOf(b), data, ends, records)
+		return c.readDecimals(more(c.intsOf(b), records), data, ends)
 	case plainFloat:
-		return c.readFloats(c.floatsOf(b), data, ends, records)
+		return c.readFloats(more(c.floatsOf(b), records), data, ends)
 	case plainString:
 		return c.readStrings(b, data, ends, records)
 	}
@@ -101,11 +101,11 @@ func more[T any](s *[]T, n int) []T {
 	return (*s)[have:]
 }
 
-// field is where the column's text lies in a record; not ok: another column ends there.
-func (c *plainColumn) field(data []byte, ends []uint32, record int) (start, end int, ok bool) {
-	at := record*c.of + c.number
+// field is where the text of a column lies whose end is at a place of ends; not ok:
+// another column ends there.
+func field(data []byte, ends []uint32, at int, last bool) (start, end int, ok bool) {
 	start, end = int(ends[at]+1), int(ends[at+1])
-	if c.number+1 < c.of {
+	if !last {
 		return start, end, data[end] == ','
 	}
 	ok = data[end] == '\n'
@@ -116,75 +116,91 @@ func (c *plainColumn) field(data []byte, ends []uint32, record int) (start, end 
 }
 
 func (c *plainColumn) skip(data []byte, ends []uint32, records int) int {
+	at, step, last := c.number, c.of, c.number+1 == c.of
 	for i := range records {
-		if _, _, ok := c.field(data, ends, i); !ok {
+		if _, _, ok := field(data, ends, at, last); !ok {
 			return i
 		}
+		at += step
 	}
 	return records
 }
 
 // readDecimals reads numbers times 10^scale. What it does not read is rounded, may
 // be no int64, or is no number.
-func (c *plainColumn) readDecimals(into *[]int64, data []byte, ends []uint32, records int) int {
-	to := more(into, records)
-	unit := power10[c.scale]
+func (c *plainColumn) readDecimals(to []int64, data []byte, ends []uint32) int {
+	at, step, last := c.number, c.of, c.number+1 == c.of
+	unit, longest := power10[c.scale], 18-c.scale
 	for i := range to {
-		start, end, ok := c.field(data, ends, i)
+		start, end, ok := field(data, ends, at, last)
 		if !ok {
 			return i
 		}
-		if digit := data[start] - '0'; digit < 10 && end == start+1 {
+		at += step
+		n := end - start
+		if digit := data[start] - '0'; n == 1 && digit < 10 {
 			to[i] = int64(digit) * unit
 			continue
 		}
-		if mantissa, ok := wholeNumber(data[start:], end-start); ok && end-start+c.scale <= 18 {
-			to[i] = int64(mantissa) * unit
-			continue
+		text := data[start : start+window : start+window]
+		if 0 < n && n <= min(8, longest) {
+			if mantissa, ok := fewDigits(text, n); ok {
+				to[i] = int64(mantissa) * unit
+				continue
+			}
+		} else if 8 < n && n <= min(16, longest) {
+			high, ok := fewDigits(text, n-8)
+			low, all := fewDigits(text[n-8:], 8)
+			if ok && all {
+				to[i] = int64(high*1e8+low) * unit
+				continue
+			}
 		}
-		n := anyNumber(data[start:])
-		if n.digits == 0 || n.end != end-start || n.fraction > c.scale || n.digits+c.scale-n.fraction > 18 {
+		number := anyNumber(text)
+		if number.digits == 0 || number.end != n || number.fraction > c.scale || number.digits-number.fraction > longest {
 			return i
 		}
-		to[i] = n.mantissa * power10[c.scale-n.fraction]
+		to[i] = number.mantissa * power10[c.scale-number.fraction]
 	}
-	return records
+	return len(to)
 }
 
 // readFloats reads numbers of up to 15 digits to the nearest float64, as
 // parseFloat does.
-func (c *plainColumn) readFloats(into *[]float64, data []byte, ends []uint32, records int) int {
-	to := more(into, records)
+func (c *plainColumn) readFloats(to []float64, data []byte, ends []uint32) int {
+	at, step, last := c.number, c.of, c.number+1 == c.of
 	whole := 2 // digits before the point of the number before
 	for i := range to {
-		start, end, ok := c.field(data, ends, i)
+		start, end, ok := field(data, ends, at, last)
 		if !ok {
 			return i
 		}
-		text, n := data[start:], end-start
-		negative := text[0] == '-'
-		if negative {
-			text, n = text[1:], n-1
+		at += step
+		sign := 1.0
+		if data[start] == '-' {
+			sign = -1
+			start++
 		}
-		if mantissa, ok := pointNumber(text, n, whole); ok {
-			value := float64(int64(mantissa)) / floatPower10[(n-1-whole)&15]
-			if negative {
-				value = -value // a minus zero too
+		n := end - start
+		text := data[start : start+window : start+window]
+		if whole+1 < n && n <= 9 && text[whole&7] == '.' {
+			// The digits before the point and those behind it are moved together.
+			before := uint64(1)<<(8*whole&63) - 1
+			x := binary.LittleEndian.Uint64(text)&before | binary.LittleEndian.Uint64(text[1:])&^before
+			x = (x ^ lowBits*'0') << ((72 - 8*n) & 63)
+			if noDigits(x) == 0 {
+				to[i] = float64(int64(joined(x))) / (sign * floatPower10[(n-1-whole)&15])
+				continue
 			}
-			to[i] = value
-			continue
 		}
 		number := anyNumber(text)
 		if number.digits == 0 || number.digits > 15 || number.end != n || text[0] == '-' {
 			return i
 		}
 		whole = number.digits - number.fraction
-		to[i] = float64(number.mantissa) / floatPower10[number.fraction]
-		if negative {
-			to[i] = -to[i]
-		}
+		to[i] = float64(number.mantissa) / (sign * floatPower10[number.fraction]) // minus zero too
 	}
-	return records
+	return len(to)
 }
 
 // readStrings copies texts that are not empty, 8 bytes at a time, so that some
@@ -194,8 +210,10 @@ func (c *plainColumn) readStrings(b *stream.Batch, data []byte, ends []uint32, r
 	to := len(into.Bytes)
 	arena := into.Bytes[:cap(into.Bytes)]
 	textEnds := more(&into.Ends, records)
+	at, step, last := c.number, c.of, c.number+1 == c.of
 	for i := range textEnds {
-		start, end, ok := c.field(data, ends, i)
+		start, end, ok := field(data, ends, at, last)
+		at += step
 		if !ok || start == end {
 			records = i
 			break
@@ -205,9 +223,9 @@ func (c *plainColumn) readStrings(b *stream.Batch, data []byte, ends []uint32, r
 			arena = arena[:cap(arena)]
 		}
 		wide := uint64(0)
-		for at := start; at < end; at += 8 {
-			word := binary.LittleEndian.Uint64(data[at:])
-			binary.LittleEndian.PutUint64(arena[to+at-start:], word)
+		for from, to := start, to; from < end; from, to = from+8, to+8 {
+			word := binary.LittleEndian.Uint64(data[from : from+8 : from+8])
+			binary.LittleEndian.PutUint64(arena[to:to+8:to+8], word)
 			wide |= word
 		}
 		if wide&highBits != 0 && !utf8.Valid(data[start:end]) {
@@ -230,8 +248,10 @@ func (c *plainColumn) readTexts(b *stream.Batch, data []byte, ends []uint32, rec
 	} else {
 		ints = more(c.intsOf(b), records)
 	}
+	at, step, last := c.number, c.of, c.number+1 == c.of
 	for i := range records {
-		start, end, ok := c.field(data, ends, i)
+		start, end, ok := field(data, ends, at, last)
+		at += step
 		if !ok {
 			return i
 		}

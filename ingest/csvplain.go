@@ -115,7 +115,7 @@ func (p *plainCSV) index(data []byte, from, records int) int {
 // are so many, and counts them. ends has room for 8 more than are wanted.
 func findEnds(ends []uint32, data []byte, at, want int) int {
 	n := 0
-	for ; n < want && at+8 <= len(data) && n+8 <= len(ends); at += 8 {
+	for ; n < want && at+8 <= len(data); at += 8 {
 		marks := separators(binary.LittleEndian.Uint64(data[at : at+8 : at+8]))
 		places := &markPlaces[marks]
 		// Mostly there are two in 8 bytes or fewer; two are written in any case.
@@ -167,9 +167,9 @@ func separators(word uint64) uint8 {
 	comma, line := word^lowBits*',', word^lowBits*'\n'
 	comma |= comma&^highBits + lowBits*127
 	line |= line&^highBits + lowBits*127
-	marks := ^(comma & line) & highBits >> 7
-	// Bit 8i times 2^(7(8-i)) is bit 56+i; no other product comes there.
-	return uint8(marks * 0x0102040810204080 >> 56)
+	marks := ^(comma & line) & highBits
+	// Bit 8i+7 times 2^(49-7i) is bit 56+i; no other product comes there.
+	return uint8(marks * 0x0002040810204081 >> 56)
 }
 
 // markCounts and markPlaces say of each byte how many bits it has, and where.

@@ -58,30 +58,10 @@ func leadingDigits(text []byte) (value uint64, digits int) {
 	return joined(x << (64 - 8*digits)), digits
 }
 
-// wholeNumber reads a text of n digits, up to 16; not ok: it is longer, or another.
-// Some bytes behind it are looked at.
-func wholeNumber(text []byte, n int) (mantissa uint64, ok bool) {
-	if n-1 < 8 && n > 0 {
-		x := (binary.LittleEndian.Uint64(text) ^ lowBits*'0') << ((64 - 8*n) & 63)
-		return joined(x), noDigits(x) == 0
-	}
-	if n <= 0 || n > 16 {
-		return 0, false
-	}
-	high := (binary.LittleEndian.Uint64(text) ^ lowBits*'0') << ((128 - 8*n) & 63)
-	low := binary.LittleEndian.Uint64(text[n-8:]) ^ lowBits*'0'
-	return joined(high)*1e8 + joined(low), noDigits(high)|noDigits(low) == 0
-}
-
-// pointNumber reads a text of n bytes, up to 8 digits with a point behind so many of
-// them, without the point; not ok: it is another. Some bytes behind it are looked at.
-func pointNumber(text []byte, n, whole int) (mantissa uint64, ok bool) {
-	if n < whole+2 || n > 9 || text[whole&7] != '.' {
-		return 0, false
-	}
-	before := uint64(1)<<(8*whole&63) - 1
-	x := binary.LittleEndian.Uint64(text)&before | binary.LittleEndian.Uint64(text[1:])&^before
-	x = (x ^ lowBits*'0') << ((72 - 8*n) & 63)
+// fewDigits reads the n digits, 1 to 8, that a text of 8 bytes or more begins with;
+// not ok: others are among them.
+func fewDigits(text []byte, n int) (number uint64, ok bool) {
+	x := (binary.LittleEndian.Uint64(text) ^ lowBits*'0') << ((64 - 8*n) & 63)
 	return joined(x), noDigits(x) == 0
 }
 
