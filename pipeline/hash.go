@@ -11,8 +11,9 @@ import (
 )
 
 // hash is XXH3-128 over a plan in a canonical form: the whole
-// definition with defaults filled in, but its sinks.
-func hash(p *Plan) string {
+// definition with defaults filled in, but its sinks. ops are the aggregates as
+// the definition has them.
+func hash(p *Plan, ops []Aggregate) string {
 	type source struct {
 		SourcePlan
 		Filter string
@@ -34,7 +35,7 @@ func hash(p *Plan) string {
 		Backoffs []BackoffPlan `json:",omitempty"`
 		Features []string
 		Models   []modelOptions
-	}{Name: p.Name, Source: source{SourcePlan: p.Source}, Pane: p.Pane, Windows: p.Windows, Measures: p.Layout.Measures, Ops: p.specs, Backoffs: p.Backoffs}
+	}{Name: p.Name, Source: source{SourcePlan: p.Source}, Pane: p.Pane, Windows: p.Windows, Measures: p.Layout.Measures, Ops: ops, Backoffs: p.Backoffs}
 	if p.Source.Filter != nil {
 		canonical.Source.Filter = p.Source.Filter.Source
 	}

@@ -127,3 +127,16 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// Nesting without end is refused before it is parsed.
+func TestDeepNestingIsRefused(t *testing.T) {
+	for _, text := range []string{strings.Repeat("[", 200_000), strings.Repeat("{a: ", 200_000), strings.Repeat("- ", 200_000)} {
+		_, err := Load([]byte("version: 1\n"+text), "a.yaml")
+		if err == nil || !strings.Contains(err.Error(), "a.yaml:2:") || !strings.Contains(err.Error(), "nested deeper than 100 levels") {
+			t.Errorf("%.10s…: %v", text, err)
+		}
+	}
+	if _, deep := tooDeep([]byte("# " + strings.Repeat("-", 200) + "\na: {b: [c]}\n- d\n- e\n")); deep {
+		t.Error("a usual text is too deep")
+	}
+}

@@ -28,7 +28,6 @@ type Plan struct {
 	Columns  []Column // in the order of rows: aggregates, backoffs, features, models
 	Sinks    Sinks
 	Warnings []string
-	specs    []Aggregate // as the definition has them
 }
 
 // SourcePlan is what is taken from the records, and how time is judged.
@@ -170,7 +169,7 @@ func (s *SourcePlan) Variables() []features.Variable {
 func Load(text []byte, file string) (*Plan, error) {
 	found := &issues{positions: map[string]Position{}, broken: map[Position]bool{}}
 	d := read(text, found)
-	p := &Plan{Name: d.Name, Text: string(text), Sinks: d.Sinks, specs: d.Aggregates}
+	p := &Plan{Name: d.Name, Text: string(text), Sinks: d.Sinks}
 	c := &checker{definition: d, plan: p, issues: found, names: map[string]bool{}}
 	if _, read := found.positions[""]; read { // else it is no YAML, and has been said to be none
 		c.check()
@@ -178,6 +177,6 @@ func Load(text []byte, file string) (*Plan, error) {
 	if err := found.err(file); err != nil {
 		return nil, err
 	}
-	p.Hash = hash(p)
+	p.Hash = hash(p, d.Aggregates)
 	return p, nil
 }

@@ -22,6 +22,10 @@ func read(text []byte, found *issues) *Definition {
 		found.at(Position{1, 1}, "a definition has at most %d bytes, this has %d", maxDefinition, len(text))
 		return d
 	}
+	if at, deep := tooDeep(text); deep {
+		found.at(at, "this is nested deeper than %d levels: no definition is", maxDepth)
+		return d
+	}
 	file, err := parse(text)
 	if err != nil {
 		var syntax yaml.Error
@@ -46,6 +50,34 @@ func read(text []byte, found *issues) *Definition {
 		found.at(place(body), "expected a definition, found %s", kindOf(body))
 	}
 	return d
+}
+
+// maxDepth bounds nesting: the parser's memory grows with its square.
+const maxDepth = 100
+
+// tooDeep finds where brackets, or lists within lists on one line, are nested
+// too deep. Brackets in texts count as well; no definition has so many.
+func tooDeep(text []byte) (Position, bool) {
+	brackets, lists, at := 0, 0, Position{1, 0}
+	for i, c := range text {
+		at.Column++
+		switch {
+		case c == '\n':
+			at, lists = Position{at.Line + 1, 0}, 0
+		case c == '[', c == '{':
+			brackets++
+		case c == ']', c == '}':
+			brackets = max(0, brackets-1)
+		case (c == '-' || c == '?') && i+1 < len(text) && text[i+1] == ' ':
+			lists++
+		case c != ' ':
+			lists = 0
+		}
+		if brackets > maxDepth || lists > maxDepth {
+			return at, true
+		}
+	}
+	return at, false
 }
 
 // parse parses YAML. The parser panics on some texts that are none.
