@@ -70,6 +70,9 @@ func (c *checkpoints) finish(ctx context.Context, kind barrierKind) error {
 
 // take takes one checkpoint.
 func (c *checkpoints) take(ctx context.Context, kind barrierKind) error {
+	if err := c.run.source.wait(ctx); err != nil {
+		return err
+	}
 	c.epoch++
 	b := newBarrier(c.epoch, c.number+1, kind, len(c.run.partitions), c.run.cfg.Shape.Shards, len(c.run.sinks))
 	if !b.last() {

@@ -3,7 +3,6 @@ package stream
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,7 +24,7 @@ import (
 type Runner struct {
 	cfg         Config
 	incarnation int64
-	source      any   // its description
+	source      described
 	overflows   int64 // of the runs before
 	exchange    *exchange
 	partitions  []*partition
@@ -80,6 +79,7 @@ func NewRunner(cfg Config) (*Runner, error) {
 	}
 	r := &Runner{cfg: cfg.withDefaults()}
 	r.life.ready, r.life.over, r.life.stop = make(chan struct{}), make(chan struct{}), make(chan struct{})
+	r.source.known = make(chan struct{})
 	r.life.ctx, r.life.abort = context.WithCancelCause(context.Background())
 	r.checkpoints = &checkpoints{run: r, requests: make(chan chan error)}
 	r.checkpoints.status.Store(&CheckpointStats{})
@@ -112,6 +112,7 @@ func (r *Runner) work(ctx context.Context) error {
 	readers, stopReaders := context.WithCancel(work)
 	defer stopReaders()
 	crew := &crew{fail: r.life.abort}
+	crew.start(func() error { return r.source.describe(work, r.cfg.Source) })
 	for _, d := range r.sinks {
 		crew.start(func() error { return d.run(work) })
 	}
@@ -278,7 +279,7 @@ func (r *Runner) pointer(b *barrier) *Pointer {
 		Version: 1, Pipeline: r.cfg.Plan.Name, PlanHash: r.cfg.Plan.Hash,
 		Epoch: b.epoch, Incarnation: r.incarnation, Shards: r.cfg.Shape.Shards,
 		Provisional: b.provisional, Final: b.final, Control: b.control,
-		Sinks: map[string][]byte{}, Source: r.source, Taken: time.Now().UTC().Format(time.RFC3339Nano),
+		Sinks: map[string][]byte{}, Source: r.source.text, Taken: time.Now().UTC().Format(time.RFC3339Nano),
 	}
 }
 
@@ -292,25 +293,12 @@ func (r *Runner) release(ctx context.Context, b *barrier) error {
 	return err
 }
 
-// describe is a source's description in the form that a pointer keeps it in.
-func describe(ctx context.Context, s Source) (any, error) {
-	d, err := s.Describe(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("describing the source: %w", err)
-	}
-	text, err := json.Marshal(d)
-	if err != nil {
-		return nil, fmt.Errorf("describing the source: %w", err)
-	}
-	return json.RawMessage(text), nil
-}
-
 // summary is what the run has come to, after its last checkpoint.
 func (r *Runner) summary(ctx context.Context) (*Summary, error) {
 	p := r.last.Load()
 	s := &Summary{
 		Complete: r.complete.Load(), Incarnation: r.incarnation, Epoch: p.Epoch, Counts: p.Counts, Dead: map[string]int64{},
-		Provisional: p.Provisional, Final: p.Final, Partitions: p.Partitions, Source: r.source,
+		Provisional: p.Provisional, Final: p.Final, Partitions: p.Partitions, Source: r.source.text,
 		Control: r.cfg.Replay, Took: time.Since(r.life.started),
 	}
 	for _, part := range r.partitions {

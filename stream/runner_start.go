@@ -87,7 +87,9 @@ func (r *Runner) startSource(ctx context.Context, p *Pointer) ([]Partition, erro
 		return nil, errors.New("the source has no partitions")
 	}
 	slices.SortFunc(listed, func(a, b Partition) int { return int(a.ID) - int(b.ID) })
-	r.source, err = describe(ctx, r.cfg.Source)
+	if p != nil {
+		err = r.source.describe(ctx, r.cfg.Source)
+	}
 	return listed, err
 }
 
@@ -121,7 +123,7 @@ func (r *Runner) checkPointer(p *Pointer, listed []Partition) error {
 	if err != nil {
 		return err
 	}
-	now, err := canonical(r.source)
+	now, err := canonical(r.source.text)
 	if err != nil {
 		return err
 	}
