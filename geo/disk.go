@@ -30,8 +30,8 @@ type Exists struct {
 // Disks sums sources over the grid disks of a territory's own cells: for each row (an own cell) and
 // each ring k the sum over all cells within grid distance k, in the territory or its halo.
 //
-// How is the frame's affair: where it unfolds, six loads a ring from prefix sums over three cones
-// (disk_cone.go); else cell by cell (disk_gather.go). The sums are the same.
+// How is the frame's affair: where it unfolds, pentagons included, six loads a ring from prefix sums
+// over three cones (disk_cone.go); else cell by cell (disk_gather.go). The sums are the same.
 //
 // Scratch that is used again from pane to pane: one goroutine at a time. The frame may be shared.
 type Disks struct {

@@ -3,8 +3,12 @@
 package geo
 
 import (
+	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
+
+	h3 "github.com/uber/h3-go/v4"
 )
 
 // pass sums and reads all rows of one pane, and returns their number.
@@ -98,6 +102,58 @@ func BenchmarkDiskRatios(b *testing.B) {
 	}
 	b.ReportMetric(wide, "ring20/ring1")
 	b.ReportMetric(gathered, "gather/cones")
+}
+
+// BenchmarkPentagonRatio gives what the pane of a city on a pentagon takes over that of one, with as many
+// cells, in the middle of a territory elsewhere.
+func BenchmarkPentagonRatio(b *testing.B) {
+	const cells = 1500
+	rings := []int{0, 1, 2, 3, 4, 5, 10, 15, 20}
+	ts, err := NewTerritories(9, nil, 20)
+	if err != nil {
+		b.Fatal(err)
+	}
+	pane := func(middle Cell) (float64, int) {
+		w := world{ts, ts.Of(middle), NewFrame(ts, ts.Of(middle))}
+		lat, lng := middle.Center()
+		random := rand.New(rand.NewPCG(3, 4))
+		values := map[Cell][]uint64{}
+		for len(values) < cells {
+			p := h3.LatLng{
+				Lat: lat + 0.04*random.NormFloat64(),
+				Lng: lng + 0.04*random.NormFloat64()/math.Cos(lat*math.Pi/180),
+			}
+			if c := cellAt(b, p, 9); w.t.Of(c) == w.id {
+				values[c] = []uint64{1, 1<<42 | 2<<21 | 3}
+			}
+		}
+		d, err := NewDisks(w.frame, rings)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s, _ := w.spread(b, values, 0)
+		var block Block
+		passes, start := 0, time.Now()
+		for ; time.Since(start) < 50*time.Millisecond; passes++ {
+			pass(b, d, s, &block)
+		}
+		return float64(time.Since(start).Nanoseconds()) / float64(passes), d.Rows()
+	}
+	pentagon := cellAt(b, pentagonPlaces[0], 9)
+	elsewhere := descendant(ancestorAt(cellAt(b, h3.LatLng{Lat: 40.71, Lng: -74}, 9), 3), 3, 6, 0)
+	var on, off float64
+	var rowsOn, rowsOff int
+	for b.Loop() {
+		var took float64
+		took, rowsOn = pane(pentagon)
+		on += took
+		took, rowsOff = pane(elsewhere)
+		off += took
+	}
+	b.ReportMetric(on/off, "pentagon/elsewhere")
+	b.ReportMetric(float64(rowsOn), "rows-pentagon")
+	b.ReportMetric(float64(rowsOff), "rows-elsewhere")
+	b.ReportMetric(0, "ns/op")
 }
 
 func BenchmarkNewFrame(b *testing.B) {

@@ -37,22 +37,23 @@ import "slices"
 // Words go two by two, a layer for each two: the grids of a layer follow those of the one before. The
 // second word of the last layer may be nobody's.
 type cones struct {
-	frame  *Frame
-	rings  []int
-	widest int
-	leaves leaves
-	groups clusters
-	planes []plane // of each cluster
-	shown  int
-	spots  int    // of a layer
-	a      []pair // words 2l and 2l + 1 of spot i at l·spots + i
-	b      []pair
-	c      []pair
-	found  found
-	// For fold:
-	sources []Spot
+	frame   *Frame
+	rings   []int
+	widest  int
+	leaves  leaves
+	groups  clusters
+	planes  []plane // of each cluster
+	shown   int
+	spots   int    // of a layer
+	a       []pair // words 2l and 2l + 1 of spot i at l·spots + i
+	b       []pair
+	c       []pair
+	found   found
+	sources []Spot  // or, where the frame has pentagons, images
+	images  []Spot  // memory for these
+	of      []int32 // whose image each is
 	disk    []diskSpot
-	rowAt   []int32 // row + 1 by spot
+	rowAt   []int32 // row + 1 by spot; for fold, as is disk
 }
 
 // pair is two words of a spot.
@@ -97,7 +98,10 @@ func newCones(f *Frame, rings []int) *cones {
 // load lays the clusters' planes out and builds the three grids.
 func (c *cones) load(s Sources) {
 	c.shown, c.sources = s.Shown, s.At
-	c.groups.split(s.At, c.margin())
+	if len(c.frame.apexes) > 0 {
+		c.mirror(s.At)
+	}
+	c.groups.split(c.sources, c.margin())
 	c.planes, c.spots = c.planes[:0], 0
 	for i := range c.groups.boxes {
 		p := c.layOut(c.spots, &c.groups.boxes[i])
@@ -110,8 +114,9 @@ func (c *cones) load(s Sources) {
 	c.b = slices.Grow(c.b[:0], size)[:size]
 	c.c = slices.Grow(c.c[:0], size)[:size]
 	clear(c.b)
-	for i, at := range s.At {
+	for i, at := range c.sources {
 		k := c.planes[c.groups.of(at)].index(at)
+		i = c.source(i)
 		for w, v := range s.Values[i*s.Words : (i+1)*s.Words] {
 			c.b[w/2*c.spots+k][w&1] += v
 		}
@@ -121,6 +126,27 @@ func (c *cones) load(s Sources) {
 			c.build(layer, &c.planes[i])
 		}
 	}
+}
+
+// mirror puts images in place of sources.
+func (c *cones) mirror(at []Spot) {
+	images := c.images[:0]
+	c.of = c.of[:0]
+	for i, s := range at {
+		images = c.frame.images(images, s)
+		for len(c.of) < len(images) {
+			c.of = append(c.of, int32(i))
+		}
+	}
+	c.sources, c.images = images, images
+}
+
+// source is the source of what lies at c.sources[i].
+func (c *cones) source(i int) int {
+	if len(c.frame.apexes) > 0 {
+		return int(c.of[i])
+	}
+	return i
 }
 
 // margin is how far around the sources the grids go: a disk, the disk of a load, one more for the

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// gathering sums disks where the frame does not unfold: it walks from each source to the rows around
+// gathering sums disks where the frame does not unfold, as about two pentagons: it walks from each source to the rows around
 // it, over a graph of neighbours that it keeps from pane to pane.
 type gathering struct {
 	frame   *Frame
@@ -113,8 +113,7 @@ func (g *gathering) load(s Sources) {
 	}
 	g.found, g.sums, g.sources = g.found[:0], g.sums[:0], g.sources[:0]
 	for _, at := range s.At {
-		c, _ := g.frame.Cell(at)
-		g.sources = append(g.sources, g.id(c))
+		g.sources = append(g.sources, g.id(gathered(at)))
 	}
 }
 

@@ -72,6 +72,10 @@ func (c *cones) find(e Exists) {
 	look := finder{group: -1, base: e.Word / 2 * c.spots, word: e.Word & 1, mask: e.Mask}
 	for i := range f.charts[:f.own] {
 		ch := &f.charts[i]
+		if ch.apex > 0 {
+			c.findUnrolled(&look, ch)
+			continue
+		}
 		if !c.groups.any(ch.at, reach) {
 			continue
 		}
@@ -85,6 +89,37 @@ func (c *cones) find(e Exists) {
 		}
 	}
 }
+
+// findUnrolled is find for a chart of a piece with a pentagon: a block that lies in one wedge as
+// elsewhere, others cell by cell.
+func (c *cones) findUnrolled(look *finder, ch *chart) {
+	f, size, radius := c.frame, len(c.leaves.bits), int32(c.leaves.radius)
+	a := &f.apexes[ch.apex-1]
+	for block := 0; block < len(f.inner); block += size {
+		wedge, at, turns := f.unroll(ch, block)
+		centre, first := a.sheet(wedge).plus(at), descendant(ch.cell, f.coarse, f.depth, block)
+		if at.Y >= radius && at.X-at.Y > radius {
+			if group := c.groups.near(centre); group >= 0 && (!ch.pentagon || leadingDigit(block) != 1) {
+				look.at(c, group)
+				c.findBlock(look, centre, c.leaves.spots[turns], first)
+			}
+			continue
+		}
+		for i := range size {
+			if ch.pentagon && leadingDigit(block+i) == 1 {
+				continue
+			}
+			at := f.spot(ch, block+i)
+			if group := c.groups.near(at); group >= 0 {
+				look.at(c, group)
+				c.findEach(look, at, origin, c.leaves.bits[i:i+1], first)
+			}
+		}
+	}
+}
+
+// origin is a block of one cell.
+var origin = []Spot{{}}
 
 // finder is what looking for rows about the sources of one cluster needs.
 type finder struct {
@@ -184,7 +219,8 @@ func (c *cones) fold(fold func(row, ring, source int)) {
 		}
 		start = end
 	}
-	for source, s := range c.sources {
+	for i, s := range c.sources {
+		source := c.source(i)
 		p := &c.planes[c.groups.of(s)]
 		for _, d := range c.disk {
 			if row := c.rowAt[p.index(s.plus(d.at))]; row > 0 {

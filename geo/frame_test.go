@@ -4,6 +4,7 @@ package geo
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -156,19 +157,38 @@ func TestFrameIsFlat(t *testing.T) {
 			rt.Fatalf("own cell %x has no position", uint64(c))
 		}
 		seen := map[Spot]bool{}
-		for _, near := range oracleDisk(t, c, k) {
-			at, ok := w.frame.Position(near)
-			if !ok || seen[at] || at.minus(centre).distance() > k {
-				rt.Fatalf("%x near %x: position %v, %v, seen %v", uint64(near), uint64(c), at.minus(centre), ok, seen[at])
-			}
-			seen[at] = true
-			back, own := w.frame.Cell(at)
-			if back != near || own != (w.t.Of(near) == w.id) {
-				rt.Fatalf("cell at %v is %x, own %v; want %x", at, uint64(back), own, uint64(near))
+		disk, err := h3.GridDiskDistances(h3.Cell(c), k)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		cells := 0
+		for distance, ring := range disk {
+			for _, near := range ring {
+				if near == 0 {
+					continue
+				}
+				cells++
+				home, ok := w.frame.Position(Cell(near))
+				if !ok {
+					rt.Fatalf("%v near %x has no position", near, uint64(c))
+				}
+				images := 0
+				for _, at := range w.frame.images(nil, home) {
+					if at.minus(centre).distance() > k {
+						continue
+					}
+					if images++; seen[at] || at.minus(centre).distance() != distance {
+						rt.Fatalf("%v at distance %d of %x: position %v, seen %v", near, distance, uint64(c), at.minus(centre), seen[at])
+					}
+					seen[at] = true
+				}
+				if images != 1 {
+					rt.Fatalf("%v near %x: %d images", near, uint64(c), images)
+				}
 			}
 		}
-		if len(seen) != 3*k*(k+1)+1 {
-			rt.Fatalf("disk of %d cells", len(seen))
+		if len(seen) != cells {
+			rt.Fatalf("disk of %d cells, %d spots", cells, len(seen))
 		}
 	})
 	if unfolded == 0 {
@@ -196,9 +216,9 @@ func TestFrameRanks(t *testing.T) {
 	})
 }
 
-// TestFramesFarFromPentagonsUnfold holds the speed of a city to be the rule: only the territories about
-// the twelve pentagons, and the frames that see them, gather.
-func TestFramesFarFromPentagonsUnfold(t *testing.T) {
+// TestFramesUnfold holds the speed of a city to be the rule, on pentagons too. Only what holds two of
+// them gathers.
+func TestFramesUnfold(t *testing.T) {
 	ts, err := NewTerritories(9, nil, 20)
 	if err != nil {
 		t.Fatal(err)
@@ -213,19 +233,24 @@ func TestFramesFarFromPentagonsUnfold(t *testing.T) {
 	}
 	for _, p := range pentagonPlaces {
 		c := cellAt(t, p, 9)
-		if NewFrame(ts, ts.Of(c)).Unfolds() {
-			t.Errorf("the frame of the pentagon at %v unfolds", p)
-		}
 		for _, near := range oracleDisk(t, Cell(ts.Of(c)), 1) {
-			if near != Cell(ts.Of(c)) && !NewFrame(ts, Territory(near)).Unfolds() {
-				t.Errorf("the frame of %x, beside a pentagon's, does not unfold", uint64(near))
+			if !NewFrame(ts, Territory(near)).Unfolds() {
+				t.Errorf("the frame of %x, a pentagon's or beside it, does not unfold", uint64(near))
 			}
 		}
+	}
+	a, b := ancestorAt(cellAt(t, pentagonPlaces[0], 2), 0), ancestorAt(cellAt(t, pentagonPlaces[1], 2), 0)
+	both, err := NewTerritories(2, []Region{{"both", []Cell{a, b}}}, 40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if NewFrame(both, both.Of(cellAt(t, pentagonPlaces[0], 2))).Unfolds() {
+		t.Error("a piece with two pentagons unfolds")
 	}
 }
 
 // TestFrameAroundAPentagon joins the territories about a pentagon's: all around they do not close on the
-// plane, though no disk meets the pentagon; with a gap they do lie flat.
+// plane, though no disk meets the pentagon; with a gap, or with the pentagon, they unfold.
 func TestFrameAroundAPentagon(t *testing.T) {
 	pentagon := ancestorAt(cellAt(t, pentagonPlaces[3], 9), 3)
 	var around []Cell
@@ -234,7 +259,8 @@ func TestFrameAroundAPentagon(t *testing.T) {
 			around = append(around, near)
 		}
 	}
-	for count, flat := range map[int]bool{5: false, 4: true} {
+	around = append(around, pentagon)
+	for count, flat := range map[int]bool{6: true, 5: false, 4: true} {
 		ts, err := NewTerritories(9, []Region{{"round", around[:count]}}, 4)
 		if err != nil {
 			t.Fatal(err)
@@ -242,7 +268,7 @@ func TestFrameAroundAPentagon(t *testing.T) {
 		w := world{ts, ts.Of(descendant(around[0], 3, 6, 0)), nil}
 		w.frame = NewFrame(ts, w.id)
 		if w.frame.Unfolds() != flat {
-			t.Errorf("%d territories of 5 around a pentagon: unfolds %v", count, !flat)
+			t.Errorf("%d territories of 6 around a pentagon: unfolds %v", count, !flat)
 		}
 		values := map[Cell][]uint64{}
 		for rank := 0; rank < w.frame.Ranks(); rank += w.frame.Ranks() / 40 {
@@ -263,7 +289,41 @@ func TestFrameAroundAPentagon(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := checkRows(d, &Block{}, oracleRows(t, w, rings, values, e), 1); err != nil {
-			t.Errorf("%d territories of 5 around a pentagon: %v", count, err)
+			t.Errorf("%d territories of 6 around a pentagon: %v", count, err)
+		}
+	}
+}
+
+// TestDiskSumsOnAPentagon scatters sources all about a pentagon and sums over disks that hold it.
+func TestDiskSumsOnAPentagon(t *testing.T) {
+	rings := []int{0, 1, 2, 7, 20}
+	for _, resolution := range []int{4, 5, 9, 10} {
+		ts, err := NewTerritories(resolution, nil, 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		centre := cellAt(t, pentagonPlaces[2], resolution)
+		w := world{ts, ts.Of(centre), NewFrame(ts, ts.Of(centre))}
+		if !centre.IsPentagon() || !w.frame.Unfolds() {
+			t.Fatalf("resolution %d: %v, unfolds %v", resolution, centre, w.frame.Unfolds())
+		}
+		random := rand.New(rand.NewPCG(9, uint64(resolution)))
+		values := map[Cell][]uint64{centre: {1, 1}}
+		for _, c := range oracleDisk(t, centre, 30) {
+			if w.t.Of(c) == w.id && random.IntN(16) == 0 {
+				values[c] = []uint64{1 + random.Uint64N(9), random.Uint64()}
+			}
+		}
+		d, err := NewDisks(w.frame, rings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _ := w.spread(t, values, 0)
+		if err := d.Sum(s, Exists{0, 1<<64 - 1}); err != nil {
+			t.Fatal(err)
+		}
+		if err := checkRows(d, &Block{}, fanOut(t, w, rings, values), 2); err != nil {
+			t.Errorf("resolution %d: %v", resolution, err)
 		}
 	}
 }
