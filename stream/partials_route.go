@@ -2,6 +2,7 @@ package stream
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/hextide/hextide/geo"
 )
@@ -18,7 +19,14 @@ type routes struct {
 	cells       []geo.Cell
 	ends        []uint32
 	targets     []geo.Territory
-	made        map[routeTarget]*Partials // while one pane is split
+	made        map[routeTarget]int // while one pane is split: positions in lists
+	lists       []routeList
+}
+
+// routeList is the rows of a pane that go to a target.
+type routeList struct {
+	routeTarget
+	rows []int32
 }
 
 // routeTarget is where partials go, and as what.
@@ -33,7 +41,7 @@ const routesKept = 1 << 20
 const routeSlots = 1024
 
 func newRoutes(t *geo.Territories) *routes {
-	r := &routes{territories: t, made: map[routeTarget]*Partials{}}
+	r := &routes{territories: t, made: map[routeTarget]int{}}
 	r.forget()
 	return r
 }
@@ -100,41 +108,58 @@ func (r *routes) rehash() {
 // another for those in its halo.
 func (r *routes) split(p *paneTable, pool *PartialsPool, dst []*Partials) []*Partials {
 	clear(r.made)
-	var own *Partials
+	r.lists = r.lists[:0]
+	own := r.list(routeTarget{})
 	for row, c := range p.cells {
 		targets := r.of(c)
-		if own == nil || own.Territory != targets[0] {
-			own, dst = r.target(dst, targets[0], false, p, pool)
+		if r.lists[own].territory != targets[0] {
+			own = r.list(routeTarget{targets[0], false})
 		}
-		own.take(p, row)
+		r.lists[own].rows = append(r.lists[own].rows, int32(row))
 		for _, t := range targets[1:] {
-			var halo *Partials
-			halo, dst = r.target(dst, t, true, p, pool)
-			halo.take(p, row)
+			halo := r.list(routeTarget{t, true})
+			r.lists[halo].rows = append(r.lists[halo].rows, int32(row))
+		}
+	}
+	for i := range r.lists {
+		if l := &r.lists[i]; len(l.rows) > 0 {
+			q := pool.Get(len(p.columns))
+			q.Territory, q.Halo, q.Pane = l.territory, l.halo, p.start
+			q.take(p, l.rows)
+			dst = append(dst, q)
 		}
 	}
 	return dst
 }
 
-// target finds the partials for a territory among those made for this pane.
-func (r *routes) target(dst []*Partials, t geo.Territory, halo bool, p *paneTable, pool *PartialsPool) (*Partials, []*Partials) {
-	to := routeTarget{t, halo}
-	if q := r.made[to]; q != nil {
-		return q, dst
+// list finds the list of a target's rows among those made for this pane.
+func (r *routes) list(to routeTarget) int {
+	if i, is := r.made[to]; is {
+		return i
 	}
-	q := pool.Get(len(p.columns))
-	q.Territory, q.Halo, q.Pane = t, halo, p.start
-	r.made[to] = q
-	return q, append(dst, q)
+	i := len(r.lists)
+	r.lists = slices.Grow(r.lists, 1)[:i+1]
+	r.lists[i].routeTarget, r.lists[i].rows = to, r.lists[i].rows[:0]
+	r.made[to] = i
+	return i
 }
 
-// take appends a row of a table.
-func (q *Partials) take(p *paneTable, row int) {
-	q.Cells = append(q.Cells, p.cells[row])
+// take copies rows of a table.
+func (q *Partials) take(p *paneTable, rows []int32) {
+	q.Cells = slices.Grow(q.Cells, len(rows))
+	for _, row := range rows {
+		q.Cells = append(q.Cells, p.cells[row])
+	}
 	for m := range p.columns {
 		from, to := &p.columns[m], &q.Measures[m]
-		to.Lo = append(to.Lo, from.lo[row])
-		if from.hi != nil {
+		to.Lo = slices.Grow(to.Lo, len(rows))
+		for _, row := range rows {
+			to.Lo = append(to.Lo, from.lo[row])
+		}
+		if from.hi == nil {
+			continue
+		}
+		for _, row := range rows {
 			to.Hi = append(to.Hi, from.hi[row])
 		}
 	}
