@@ -49,11 +49,15 @@ type cones struct {
 	b       []pair
 	c       []pair
 	found   found
-	sources []Spot  // or, where the frame has pentagons, images
-	images  []Spot  // memory for these
-	of      []int32 // whose image each is
-	disk    []diskSpot
-	rowAt   []int32 // row + 1 by spot; for fold, as is disk
+	sources []Spot // or their images
+	images  images
+	folding foldScratch
+}
+
+// images are what stands in place of the sources where the frame has pentagons.
+type images struct {
+	at []Spot
+	of []int32 // whose image each is
 }
 
 // pair is two words of a spot.
@@ -97,10 +101,8 @@ func newCones(f *Frame, rings []int) *cones {
 
 // load lays the clusters' planes out and builds the three grids.
 func (c *cones) load(s Sources) {
-	c.shown, c.sources = s.Shown, s.At
-	if len(c.frame.apexes) > 0 {
-		c.mirror(s.At)
-	}
+	c.shown = s.Shown
+	c.mirror(s.At)
 	c.groups.split(c.sources, c.margin())
 	c.planes, c.spots = c.planes[:0], 0
 	for i := range c.groups.boxes {
@@ -128,23 +130,27 @@ func (c *cones) load(s Sources) {
 	}
 }
 
-// mirror puts images in place of sources.
+// mirror takes the sources, or their images.
 func (c *cones) mirror(at []Spot) {
-	images := c.images[:0]
-	c.of = c.of[:0]
+	c.sources = at
+	m := &c.images
+	m.at, m.of = m.at[:0], m.of[:0]
+	if len(c.frame.apexes) == 0 {
+		return
+	}
 	for i, s := range at {
-		images = c.frame.images(images, s)
-		for len(c.of) < len(images) {
-			c.of = append(c.of, int32(i))
+		m.at = c.frame.images(m.at, s)
+		for len(m.of) < len(m.at) {
+			m.of = append(m.of, int32(i))
 		}
 	}
-	c.sources, c.images = images, images
+	c.sources = m.at
 }
 
-// source is the source of what lies at c.sources[i].
+// source is the source that c.sources[i] is, or is an image of.
 func (c *cones) source(i int) int {
-	if len(c.frame.apexes) > 0 {
-		return int(c.of[i])
+	if len(c.images.of) > 0 {
+		return int(c.images.of[i])
 	}
 	return i
 }

@@ -205,25 +205,32 @@ func diskSpots(rings []int) []diskSpot {
 	return spots
 }
 
+// foldScratch is what folding needs.
+type foldScratch struct {
+	disk  []diskSpot
+	rowAt []int32 // row + 1 by spot
+}
+
 // fold goes from each source to the rows about it, through a grid of row numbers.
 func (c *cones) fold(fold func(row, ring, source int)) {
-	if c.disk == nil {
-		c.disk = diskSpots(c.rings)
+	x := &c.folding
+	if x.disk == nil {
+		x.disk = diskSpots(c.rings)
 	}
-	c.rowAt = slices.Grow(c.rowAt[:0], c.spots)[:c.spots]
-	clear(c.rowAt)
+	x.rowAt = slices.Grow(x.rowAt[:0], c.spots)[:c.spots]
+	clear(x.rowAt)
 	for start := 0; start < len(c.found.cells); {
 		run, end := c.found.run(start)
 		for row := start; row < end && run.group >= 0; row++ {
-			c.rowAt[c.found.at[row]] = int32(row) + 1
+			x.rowAt[c.found.at[row]] = int32(row) + 1
 		}
 		start = end
 	}
 	for i, s := range c.sources {
 		source := c.source(i)
 		p := &c.planes[c.groups.of(s)]
-		for _, d := range c.disk {
-			if row := c.rowAt[p.index(s.plus(d.at))]; row > 0 {
+		for _, d := range x.disk {
+			if row := x.rowAt[p.index(s.plus(d.at))]; row > 0 {
 				fold(int(row)-1, d.ring, source)
 			}
 		}
