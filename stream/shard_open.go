@@ -78,12 +78,14 @@ func (t *territory) openTo(end int64) {
 	t.open.view.slide(t, end)
 }
 
-// rest gives the open windows up when nobody has asked for long.
-func (o *opening) rest() {
+// rest gives the open windows up when nobody has asked for long, or when a pane
+// that they hold is about to be dropped: they could never take it out again.
+// Windows that end at or after end, the newest final one, hold none of those.
+func (o *opening) rest(end int64) {
 	if o.view == nil {
 		return
 	}
-	if o.left--; o.left <= 0 {
+	if o.left--; o.left <= 0 || o.view.end() < end {
 		o.view = nil
 	}
 }

@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"cmp"
+	"slices"
 	"testing"
 
 	"github.com/hextide/hextide/geo"
@@ -9,13 +11,16 @@ import (
 )
 
 // An open row is what the closed one would be if nothing more came, however
-// often it was asked for before.
+// often it was asked for before, and however many panes were closed in between.
 func TestShardOpenRowsAreTheClosedOnes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		plan := drawPlan(t, rapid.SampledFrom([]string{"0s", "30m"}).Draw(t, "lateness"))
 		events := drawEvents(t, plan)
 		d := newDriver(t, plan, ShardOptions{})
 		pane := plan.Pane.Microseconds()
+		if rapid.Bool().Draw(t, "in order") {
+			slices.SortFunc(events, func(a, b oracle.Event) int { return cmp.Compare(a.Time, b.Time) })
+		}
 		newest := int64(NoTime)
 		for _, e := range events {
 			newest = max(newest, floor(e.Time, pane))
@@ -28,13 +33,23 @@ func TestShardOpenRowsAreTheClosedOnes(t *testing.T) {
 			}
 		}
 		rows := &Rows{}
-		for _, e := range events {
+		trail := plan.FinalLag().Microseconds()
+		for i, e := range events {
 			for _, p := range partialsOf(plan, &e) {
 				d.merge(p)
 			}
 			if rapid.IntRange(0, 3).Draw(t, "ask") == 0 {
 				if err := d.shard.Open(cells, &Rows{}); err != nil {
 					t.Fatal(err)
+				}
+			}
+			if rapid.Bool().Draw(t, "close") {
+				first := newest // the newest pane stays open
+				for _, w := range events[i+1:] {
+					first = min(first, floor(w.Time, pane))
+				}
+				d.shard.Advance(first, first-trail)
+				for d.step() {
 				}
 			}
 		}

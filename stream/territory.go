@@ -180,10 +180,10 @@ func (t *territory) free() {
 
 // forget drops what no close after a final one at end needs.
 func (t *territory) forget(end int64) {
+	t.open.rest(end)
 	t.panes.Drop(end - t.shape.widest)
 	t.said.drop(end)
 	t.touched.drop(end)
-	t.open.rest()
 	for _, m := range t.models {
 		m.forget(end + t.shape.pane - t.shape.trail)
 	}
