@@ -57,15 +57,15 @@ pattern, are merged by event time. A backfill that was interrupted goes on with
 	flags := c.Flags()
 	flags.StringArrayVar(&f.inputs, "input", nil, "file or pattern to read (CSV or JSON lines; plain, gzip or zstd); may be given several times")
 	flags.StringVar(&f.out, "out", "", "folder of the snapshot")
-	flags.IntVar(&f.workers, "workers", runtime.GOMAXPROCS(0), "goroutines that run shards; changes no result")
-	flags.IntVar(&f.batch, "batch", 8192, "records a batch; changes no result")
+	wholeVar(flags, &f.workers, "workers", runtime.GOMAXPROCS(0), 1, maxWorkers, "goroutines that run shards; changes no result")
+	wholeVar(flags, &f.batch, "batch", 8192, 1, maxBatch, "records a batch; changes no result")
 	flags.StringVar(&f.from, "from", "", "first event time, RFC 3339; whole panes and dedup spans")
 	flags.StringVar(&f.to, "to", "", "event time to stop before, RFC 3339")
 	flags.BoolVar(&f.resume, "resume", false, "go on with a backfill that was interrupted")
 	flags.BoolVar(&f.noFiles, "no-files", false, "write the manifest with its content_hash alone, no Parquet files")
 	flags.BoolVar(&f.progress, "progress", true, "show a progress bar")
-	flags.DurationVar(&f.interval, "checkpoint-interval", 10*time.Second, "time between checkpoints")
-	flags.DurationVar(&f.minPause, "checkpoint-min-pause", time.Second, "time from the end of a checkpoint to the next")
+	timeVar(flags, &f.interval, "checkpoint-interval", 10*time.Second, time.Millisecond, "time between checkpoints")
+	timeVar(flags, &f.minPause, "checkpoint-min-pause", time.Second, time.Millisecond, "time from the end of a checkpoint to the next")
 	return c
 }
 
@@ -130,9 +130,6 @@ func (f *backfillFlags) prepare(plan *pipeline.Plan) (stream.Range, error) {
 	}
 	if f.out == "" {
 		return within, usagef("no folder for the snapshot: --out DIR")
-	}
-	if f.workers < 1 || f.batch < 1 {
-		return within, usagef("--workers and --batch are at least 1")
 	}
 	var err error
 	if within.From, err = boundary(plan, "from", f.from); err != nil {

@@ -15,6 +15,8 @@ func newCheckpoint() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "checkpoint",
 		Short: "Look at the checkpoints of a state folder",
+		Args:  cobra.ArbitraryArgs,
+		RunE:  group,
 		Example: `  hextide checkpoint ls --state hextide-state
   hextide checkpoint show 12 --state hextide-state`,
 	}

@@ -33,14 +33,14 @@ with its page and its gRPC service. Needs nothing, leaves nothing behind.`,
 		Example: "  hextide demo\n  hextide demo --speed 300",
 		Args:    arguments(0, 0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if speed <= 0 {
-				return usagef("--speed is more than 0, not %g", speed)
+			if err := flags.serving.check(); err != nil {
+				return err
 			}
 			return runDemo(c, flags, speed)
 		},
 	}
 	flags.serving.add(c)
-	c.Flags().Float64Var(&speed, "speed", 60, "so many times as fast as event time")
+	speedVar(c.Flags(), &speed, "speed", 60, 0.001, "so many times as fast as event time")
 	return c
 }
 

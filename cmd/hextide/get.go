@@ -82,7 +82,7 @@ a latitude and a longitude joined by a comma.`,
 	}
 	flags.add(c)
 	c.Flags().BoolVar(&open, "open", false, "rows of the windows that are still open")
-	c.Flags().DurationVar(&timeout, "timeout", 5*time.Second, "how long to wait for the answer")
+	timeVar(c.Flags(), &timeout, "timeout", 5*time.Second, time.Millisecond, "how long to wait for the answer")
 	return c
 }
 

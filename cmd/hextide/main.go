@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // The exit codes.
@@ -30,13 +31,18 @@ func usagef(format string, arguments ...any) error {
 
 func main() { os.Exit(run(os.Args[1:])) }
 
+// sameSignal is for how long a second signal counts as the first: terminals and
+// supervisors signal a process and its group.
+const sameSignal = 500 * time.Millisecond
+
 // run executes one command line and returns its exit code. The first SIGINT or
-// SIGTERM ends the command in good order, the second at once.
+// SIGTERM ends the command in good order, a later one at once.
 func run(arguments []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() {
 		<-ctx.Done()
+		time.Sleep(sameSignal)
 		stop() // from now on a signal ends the process
 	}()
 	root := newRoot()

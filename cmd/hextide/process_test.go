@@ -158,7 +158,7 @@ var addresses = regexp.MustCompile(`grpc=(\S+) http=(\S+)`)
 // address waits until a run says where it listens.
 func (p *process) address() (grpc, http string) {
 	p.t.Helper()
-	p.says("the pipeline runs")
+	p.says("the pipeline starts")
 	p.until("addresses", func() bool { return addresses.MatchString(p.err.String()) })
 	found := addresses.FindStringSubmatch(p.err.String())
 	return found[1], found[2]

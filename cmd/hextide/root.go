@@ -32,6 +32,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		PersistentPreRunE: configure,
+		Args:              cobra.ArbitraryArgs,
+		RunE:              group,
 	}
 	root.PersistentFlags().String("config", "", "file of settings (default: hextide.yaml in this folder, where there is one)")
 	root.PersistentFlags().String("log-level", "info", "debug, info, warn or error")
@@ -44,6 +46,18 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		newValidate(), newPlan(), newSchema(), newCheckpoint(), newVersion(),
 	)
 	return root
+}
+
+// group is what a command that only holds others does by itself.
+func group(c *cobra.Command, given []string) error {
+	if len(given) == 0 {
+		return c.Help()
+	}
+	text := fmt.Sprintf("%s has no command %q", c.CommandPath(), given[0])
+	if near := c.SuggestionsFor(given[0]); len(near) > 0 {
+		text += fmt.Sprintf(" (did you mean %q?)", near[0])
+	}
+	return usagef("%s\nSee '%s --help'", text, c.CommandPath())
 }
 
 // configure fills the flags that were not given from the environment and the
@@ -143,6 +157,7 @@ func setUpLogging(c *cobra.Command) error {
 		return usagef("--log-format is text or json, not %q", format)
 	}
 	slog.SetDefault(slog.New(handler))
+	quietLibraries()
 	return nil
 }
 

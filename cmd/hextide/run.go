@@ -26,6 +26,13 @@ type runFlags struct {
 	progress bool
 }
 
+// Bounds of what a run is spread over: beyond them nothing is won.
+const (
+	maxShards  = 4096
+	maxWorkers = 1024
+	maxBatch   = 1 << 20
+)
+
 func newRun() *cobra.Command {
 	f := &runFlags{}
 	c := &cobra.Command{
@@ -53,20 +60,23 @@ start, and ends as a backfill does.`,
 	flags.StringVar(&f.state, "state", "hextide-state", "folder of checkpoints")
 	flags.StringVar(&f.out, "out", "", "write final rows as a snapshot into this folder too")
 	flags.BoolVar(&f.bounded, "bounded", false, "end at the end offsets found at the start")
-	flags.IntVar(&f.shards, "shards", 64, "number of shards; fixed once there is state")
-	flags.IntVar(&f.workers, "workers", runtime.GOMAXPROCS(0), "goroutines that run shards; changes no result")
-	flags.IntVar(&f.batch, "batch", 8192, "records a batch; changes no result")
-	flags.DurationVar(&f.timing.Flush, "flush", 200*time.Millisecond, "how long events of open windows may wait before they can be looked up")
-	flags.DurationVar(&f.timing.Interval, "checkpoint-interval", 10*time.Second, "time between checkpoints")
-	flags.DurationVar(&f.timing.MinPause, "checkpoint-min-pause", time.Second, "time from the end of a checkpoint to the next")
-	flags.DurationVar(&f.timing.Timeout, "checkpoint-timeout", 10*time.Minute, "time after which a checkpoint has failed")
-	flags.DurationVar(&f.timing.Drift, "max-drift", time.Hour, "event time by which a partition may be ahead of the slowest")
+	wholeVar(flags, &f.shards, "shards", 64, 1, maxShards, "number of shards; fixed once there is state")
+	wholeVar(flags, &f.workers, "workers", runtime.GOMAXPROCS(0), 1, maxWorkers, "goroutines that run shards; changes no result")
+	wholeVar(flags, &f.batch, "batch", 8192, 1, maxBatch, "records a batch; changes no result")
+	timeVar(flags, &f.timing.Flush, "flush", 200*time.Millisecond, time.Millisecond, "how long events of open windows may wait before they can be looked up")
+	timeVar(flags, &f.timing.Interval, "checkpoint-interval", 10*time.Second, time.Millisecond, "time between checkpoints")
+	timeVar(flags, &f.timing.MinPause, "checkpoint-min-pause", time.Second, time.Millisecond, "time from the end of a checkpoint to the next")
+	timeVar(flags, &f.timing.Timeout, "checkpoint-timeout", 10*time.Minute, time.Millisecond, "time after which a checkpoint has failed")
+	timeVar(flags, &f.timing.Drift, "max-drift", time.Hour, time.Second, "event time by which a partition may be ahead of the slowest")
 	return c
 }
 
 func (f *runFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	topic, err := f.kafka.named(plan)
 	if err != nil {
+		return err
+	}
+	if err := f.serving.check(); err != nil {
 		return err
 	}
 	source, err := openTopic(c.Context(), plan, &f.kafka, f.bounded, f.batch)
@@ -80,7 +90,7 @@ func (f *runFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	}
 	defer a.close()
 	bound := a.server.Bound()
-	slog.Info("the pipeline runs", "pipeline", plan.Name, "topic", topic, "grpc", bound.GRPC, "http", bound.HTTP, "state", f.state)
+	slog.Info("the pipeline starts", "pipeline", plan.Name, "topic", topic, "grpc", bound.GRPC, "http", bound.HTTP, "state", f.state)
 	summary, err := a.work(c.Context())
 	if err != nil {
 		return err

@@ -3,6 +3,11 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
+	"math"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hextide/hextide/ingest"
@@ -35,6 +40,9 @@ func (s *kafkaSettings) named(plan *pipeline.Plan) (string, error) {
 	if len(s.cluster.Brokers) == 0 {
 		return "", usagef("no Kafka brokers: --brokers host:port, or HEXTIDE_BROKERS")
 	}
+	if err := s.check(); err != nil {
+		return "", err
+	}
 	if s.topic != "" {
 		return s.topic, nil
 	}
@@ -42,6 +50,23 @@ func (s *kafkaSettings) named(plan *pipeline.Plan) (string, error) {
 		return "", usagef("the definition names no topic (source.topic): --topic names one")
 	}
 	return plan.Source.Topic, nil
+}
+
+var saslMechanisms = []string{"plain", "scram-sha-256", "scram-sha-512"}
+
+// check refuses what would be read by nobody: a password that goes nowhere is
+// believed to protect something.
+func (s *kafkaSettings) check() error {
+	tls, sasl := &s.cluster.TLS, &s.cluster.SASL
+	switch {
+	case !tls.Enabled && (tls.CAFile != "" || tls.CertFile != "" || tls.KeyFile != ""):
+		return usagef("--kafka-tls-ca, --kafka-tls-cert and --kafka-tls-key need --kafka-tls")
+	case sasl.Mechanism == "" && (sasl.User != "" || sasl.Password != ""):
+		return usagef("--kafka-user and --kafka-password need --kafka-sasl")
+	case sasl.Mechanism != "" && !slices.Contains(saslMechanisms, sasl.Mechanism):
+		return usagef("--kafka-sasl is %s, not %q", strings.Join(saslMechanisms, ", "), sasl.Mechanism)
+	}
+	return nil
 }
 
 // redisSettings say how Redis is reached.
@@ -61,7 +86,7 @@ func (s *redisSettings) add(c *cobra.Command) {
 	f.StringVar(&s.password, "redis-password", "", "password of Redis (better: HEXTIDE_REDIS_PASSWORD)")
 	f.IntVar(&s.database, "redis-database", 0, "number of the database")
 	f.BoolVar(&s.tls, "redis-tls", false, "connect to Redis over TLS")
-	f.IntVar(&s.waiting, "redis-waiting", 1_000_000, "entities whose newest row may wait while Redis is away")
+	wholeVar(f, &s.waiting, "redis-waiting", 1_000_000, 1, math.MaxInt, "entities whose newest row may wait while Redis is away")
 }
 
 func (s *redisSettings) client() (redis.UniversalClient, error) {
@@ -90,9 +115,26 @@ func (s *servingSettings) add(c *cobra.Command) {
 	f.StringVar(&s.grpc, "grpc", "127.0.0.1:8780", "where to serve gRPC (empty: nowhere)")
 	f.StringVar(&s.http, "http", "127.0.0.1:8781", "where to serve the page, HTTP/JSON, metrics and probes (empty: nowhere)")
 	f.StringVar(&s.pprof, "pprof", "", "where to serve profiles (empty: nowhere)")
-	f.DurationVar(&s.keep, "keep", 2*time.Hour, "event time that the serving store keeps behind the frontier")
+	timeVar(f, &s.keep, "keep", 2*time.Hour, time.Second, "event time that the serving store keeps behind the frontier")
 	s.keepMemory = 1 << 30
 	f.Var(&s.keepMemory, "keep-memory", "memory of rows that the serving store keeps")
+}
+
+// check refuses addresses that nobody can listen on.
+func (s *servingSettings) check() error {
+	for _, a := range [][2]string{{"grpc", s.grpc}, {"http", s.http}, {"pprof", s.pprof}} {
+		if a[1] == "" {
+			continue
+		}
+		_, port, err := net.SplitHostPort(a[1])
+		if err != nil {
+			return usagef("--%s is an address like 127.0.0.1:8780, not %q", a[0], a[1])
+		}
+		if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+			return usagef("--%s %s: a port is 0 to 65535", a[0], a[1])
+		}
+	}
+	return nil
 }
 
 // byteSize is a number of bytes with a unit.

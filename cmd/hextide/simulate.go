@@ -49,8 +49,8 @@ Records are keyed by the dedup key, where the definition has one.`,
 	}
 	kafka.add(c)
 	c.Flags().StringArrayVar(&options.Inputs, "input", nil, "file or pattern to replay; may be given several times")
-	c.Flags().Float64Var(&options.Speed, "speed", 1, "so many times as fast as event time; 0: as fast as possible")
-	c.Flags().IntVar(&options.Partitions, "partitions", 4, "partitions of the topic, where it has to be made")
+	speedVar(c.Flags(), &options.Speed, "speed", 1, 0, "so many times as fast as event time; 0: as fast as possible")
+	wholeVar(c.Flags(), &options.Partitions, "partitions", 4, 1, 10_000, "partitions of the topic, where it has to be made")
 	c.Flags().BoolVar(&showProgress, "progress", true, "show a progress bar")
 	return c
 }

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// What cannot be meant is refused before anything is done, with exit code 2 and
+// what was expected.
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	definition, _ := define(t, city)
+	run := []string{"run", definition, "--brokers", "127.0.0.1:1"}
+	for _, c := range []struct {
+		arguments []string
+		says      string
+	}{
+		{[]string{"nope"}, `no command "nope"`},
+		{[]string{"backfil"}, `did you mean "backfill"?`},
+		{[]string{"checkpoint", "nope"}, `hextide checkpoint has no command "nope"`},
+		{[]string{"run"}, "one definition"},
+		{append(run, "--shards", "0"), "it is at least 1"},
+		{append(run, "--shards", "1000000"), "it is at most 4096"},
+		{append(run, "--workers", "-1"), "it is at least 1"},
+		{append(run, "--batch", "0"), "it is at least 1"},
+		{append(run, "--keep", "-1h"), "it is at least 1s"},
+		{append(run, "--flush", "-1s"), "it is at least 1ms"},
+		{append(run, "--max-drift", "-1s"), "it is at least 1s"},
+		{append(run, "--checkpoint-interval", "0s"), "it is at least 1ms"},
+		{append(run, "--checkpoint-timeout", "-5s"), "it is at least 1ms"},
+		{append(run, "--redis-waiting", "0"), "it is at least 1"},
+		{append(run, "--kafka-tls-ca", "none.pem"), "need --kafka-tls"},
+		{append(run, "--kafka-user", "u", "--kafka-password", "p"), "need --kafka-sasl"},
+		{append(run, "--kafka-sasl", "foo"), "plain, scram-sha-256"},
+		{append(run, "--grpc", "nonsense"), "an address like"},
+		{append(run, "--http", "127.0.0.1:99999"), "a port is 0 to 65535"},
+		{[]string{"simulate", "x.yaml", "--partitions", "0"}, "it is at least 1"},
+		{[]string{"simulate", "x.yaml", "--speed", "-1"}, "it is at least 0"},
+		{[]string{"demo", "--speed", "NaN"}, "it is no number"},
+		{[]string{"get", "--timeout", "-1s", "89283082837ffff"}, "it is at least 1ms"},
+		{[]string{"get", "north,south"}, "neither an H3 cell"},
+	} {
+		p := do(t, exitUsage, c.arguments...)
+		if !strings.Contains(p.err.String(), c.says) {
+			t.Errorf("%v: %q is not in\n%s", c.arguments, c.says, p.err)
+		}
+	}
+}
