@@ -308,6 +308,9 @@ func (s *Files) Open(ctx context.Context, partition int32, position int64) (stre
 	if partition != 0 {
 		return nil, fmt.Errorf("files are partition 0; there is no partition %d", partition)
 	}
+	if position == stream.FromStart {
+		position = 0
+	}
 	if position < 0 {
 		return nil, fmt.Errorf("there is no position %d in the input", position)
 	}

@@ -117,6 +117,7 @@ func NewKafka(ctx context.Context, schema Schema, o KafkaOptions) (*Kafka, error
 	brokers := &connections{log: o.Log, down: map[string]bool{}}
 	options = append(options,
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(), // they are the last of a partition that transactions write
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxWait(250*time.Millisecond), // a resumed partition waits for the fetch under way
 		kgo.WithHooks(brokers),
@@ -270,7 +271,7 @@ func (k *Kafka) Open(_ context.Context, partition int32, position int64) (stream
 		return nil, fmt.Errorf("topic %q has partitions 0 to %d; there is no partition %d", k.options.Topic, len(k.partitions)-1, partition)
 	}
 	p := k.partitions[partition]
-	if position == 0 {
+	if position == stream.FromStart {
 		position = p.Start
 	}
 	if position < p.Start {

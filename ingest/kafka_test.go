@@ -274,7 +274,12 @@ func TestKafkaOffsetGone(t *testing.T) {
 	if _, err := ingesttest.ReadUntil(t, before, 0, 70); !errors.As(err, &gone) || *gone != want {
 		t.Errorf("reading on from an offset that is not there yet ends with %v", err)
 	}
-	if rows := ingesttest.ReadAll(t, after, 0, 0); len(rows) != 30 || rows[0].Position != 20 {
+	// A run that had read nothing yet was to read the first record.
+	want.Offset = 0
+	if _, err := after.Open(t.Context(), 0, 0); !errors.As(err, &gone) || *gone != want {
+		t.Errorf("opening at the first offset, which is gone, ends with %v", err)
+	}
+	if rows := ingesttest.ReadAll(t, after, 0, stream.FromStart); len(rows) != 30 || rows[0].Position != 20 {
 		t.Errorf("from the beginning there are %d rows", len(rows))
 	}
 }

@@ -20,8 +20,9 @@ const (
 	// A partition is paused while so much of it waits to be read.
 	maxQueued      = 32 << 10 // records
 	maxQueuedBytes = 16 << 20
-	// quiet is how long bounded input may bring no record before its end is asked
-	// for: what lies before the end may be nothing but aborted transactions.
+	// quiet is how long a partition may bring no record before its end is asked for:
+	// what lies before the end may be nothing but records of transactions that were
+	// given up, and compaction removes the record that says so.
 	quiet = 500 * time.Millisecond
 )
 
@@ -35,7 +36,7 @@ type kafkaReader struct {
 	arrived   chan struct{}
 	closed    chan struct{}
 
-	newest   atomic.Int64 // the end of the partition, as last heard
+	newest   atomic.Int64 // the end of what is committed, as last heard
 	position atomic.Int64 // next, for others
 	bytes    atomic.Int64
 
@@ -62,9 +63,11 @@ func (r *recordRaw) At(i int) []byte { return r.values[i] }
 func (r *kafkaReader) push(p kgo.FetchPartition) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if newest := p.HighWatermark; newest > r.newest.Load() {
-		r.newest.Store(newest)
+	newest := p.LastStableOffset
+	if newest < 0 { // a broker that knows no transactions
+		newest = p.HighWatermark
 	}
+	r.newest.Store(max(newest, r.newest.Load()))
 	if len(p.Records) > 0 {
 		q := &r.queue
 		q.chunks = append(q.chunks, p.Records)
@@ -170,20 +173,25 @@ func (r *kafkaReader) take(b *stream.Batch, raw *recordRaw) error {
 			}
 			r.append(b, raw, record)
 		}
+		if len(b.Times) > 0 {
+			b.Next = r.next
+		}
 		r.position.Store(r.next)
 	}
 	return nil
 }
 
-// append decodes one record.
+// append decodes one record. Those that say how a transaction ended are only passed.
 func (r *kafkaReader) append(b *stream.Batch, raw *recordRaw, record *kgo.Record) {
 	r.next = record.Offset + 1
+	if record.Attrs.IsControl() {
+		return
+	}
 	r.bytes.Add(int64(len(record.Value)))
 	r.codec.Append(b, record.Value)
 	raw.values = append(raw.values, record.Value)
 	b.Positions = append(b.Positions, record.Offset)
 	b.NotAfter = append(b.NotAfter, record.Timestamp.UnixMicro()+r.source.options.MaxAhead.Microseconds())
-	b.Next = r.next
 }
 
 // dequeue takes at most max records from the front of the queue, and has the
@@ -214,11 +222,11 @@ func (r *kafkaReader) dequeue(max int) ([]*kgo.Record, error) {
 	return records, nil
 }
 
-// wait waits for the poller, or, at the end of bounded input, finds that no
-// record is left before it.
+// wait waits for the poller. Where none comes though the end is not reached, it
+// finds whether any is left before it.
 func (r *kafkaReader) wait(ctx context.Context) error {
 	var late <-chan time.Time
-	if r.end >= 0 {
+	if r.end >= 0 || r.next < r.newest.Load() {
 		timer := time.NewTimer(quiet)
 		defer timer.Stop()
 		late = timer.C
@@ -274,7 +282,7 @@ func (r *kafkaReader) probe(ctx context.Context) (int64, bool) {
 		return 0, false
 	case len(found.Records) == 0:
 		return next, true
-	case found.Records[0].Offset >= r.end:
+	case r.end >= 0 && found.Records[0].Offset >= r.end:
 		return r.end, true
 	}
 	return 0, false

@@ -72,7 +72,7 @@ func Simulate(ctx context.Context, o SimulateOptions) (SimulateProgress, error) 
 		return s.progress, err
 	}
 	defer s.client.Close()
-	reader, err := files.Open(ctx, 0, 0)
+	reader, err := files.Open(ctx, 0, stream.FromStart)
 	if err != nil {
 		return s.progress, err
 	}

@@ -2,11 +2,16 @@ package stream
 
 import "context"
 
+// FromStart is the position of the first record that a partition has, whichever it
+// is. No position is below 0.
+const FromStart int64 = -1
+
 // Source is where records come from: Kafka, files, the simulator.
 type Source interface {
 	// Partitions lists the partitions, from 0 on, with the bounds known at the start.
 	Partitions(ctx context.Context) ([]Partition, error)
-	// Open starts reading one partition at a position (0: from the beginning).
+	// Open starts reading one partition at a position, or FromStart. A position whose
+	// records are gone is an error.
 	Open(ctx context.Context, partition int32, position int64) (Reader, error)
 	// Describe says what is read, for manifests and resumed runs: topic and end
 	// offsets, or files with size and sha256. Equal descriptions mean equal input.
