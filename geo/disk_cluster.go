@@ -33,6 +33,15 @@ func (b *box) hold(s Spot) {
 	b.high = Spot{max(b.high.X, s.X), max(b.high.Y, s.Y)}
 }
 
+// widened is the box with so much more on all sides.
+func (b *box) widened(by int32) box {
+	return box{Spot{b.low.X - by, b.low.Y - by}, Spot{b.high.X + by, b.high.Y + by}}
+}
+
+func (b *box) holds(s Spot) bool {
+	return s.X >= b.low.X && s.X <= b.high.X && s.Y >= b.low.Y && s.Y <= b.high.Y
+}
+
 // area is the number of spots in the box, widened on all sides.
 func (b *box) area(widened int) int {
 	return (int(b.high.X-b.low.X) + 1 + 2*widened) * (int(b.high.Y-b.low.Y) + 1 + 2*widened)

@@ -69,7 +69,7 @@ func (c *cones) find(e Exists) {
 	f := c.frame
 	size := len(c.leaves.bits)
 	reach := int32(innerRadius(f.depth) + c.widest)
-	look := finder{group: -1, base: e.Word / 2 * c.spots, word: e.Word & 1, mask: e.Mask}
+	look := finder{group: -1, base: e.Word / 2 * c.grids.spots, word: e.Word & 1, mask: e.Mask}
 	for i := range f.charts[:f.own] {
 		ch := &f.charts[i]
 		if ch.apex > 0 {
@@ -137,8 +137,7 @@ func (f *finder) at(c *cones, group int32) {
 		return
 	}
 	f.group, f.plane = group, &c.planes[group]
-	r := &f.plane.reach
-	f.near = box{Spot{r.low.X - 1, r.low.Y - 1}, Spot{r.high.X + 1, r.high.Y + 1}}
+	f.near = f.plane.reach.widened(1)
 	f.widest, f.beyond = f.plane.corners(c.widest), f.plane.corners(c.widest+1)
 	f.inner = f.plane.corners(max(c.widest-1, 0))
 }
@@ -158,10 +157,10 @@ func (c *cones) findBlock(f *finder, centre Spot, leaves []Spot, first Cell) {
 			continue
 		}
 		index := f.base + f.plane.index(at)
-		if c.sum(index, f.word, f.beyond)&f.mask == 0 {
+		if c.grids.sum(index, f.word, f.beyond)&f.mask == 0 {
 			continue
 		}
-		if c.sum(index, f.word, f.inner)&f.mask == 0 {
+		if c.grids.sum(index, f.word, f.inner)&f.mask == 0 {
 			c.findEach(f, centre, leaves[i:i+7], c.leaves.bits[i:i+7], first)
 			continue
 		}
@@ -179,7 +178,7 @@ func (c *cones) findEach(f *finder, centre Spot, leaves []Spot, bits []Cell, fir
 			continue
 		}
 		index := f.plane.index(at)
-		if c.sum(f.base+index, f.word, f.widest)&f.mask != 0 {
+		if c.grids.sum(f.base+index, f.word, f.widest)&f.mask != 0 {
 			c.found.add(first|bits[i], f.group, index)
 		}
 	}
@@ -217,12 +216,16 @@ func (c *cones) fold(fold func(row, ring, source int)) {
 	if x.disk == nil {
 		x.disk = diskSpots(c.rings)
 	}
-	x.rowAt = slices.Grow(x.rowAt[:0], c.spots)[:c.spots]
+	x.rowAt = slices.Grow(x.rowAt[:0], c.grids.spots)[:c.grids.spots]
 	clear(x.rowAt)
 	for start := 0; start < len(c.found.cells); {
 		run, end := c.found.run(start)
 		for row := start; row < end && run.group >= 0; row++ {
-			x.rowAt[c.found.at[row]] = int32(row) + 1
+			index := int(c.found.at[row])
+			if len(c.given) > 0 {
+				index = c.planes[run.group].index(c.given[row])
+			}
+			x.rowAt[index] = int32(row) + 1
 		}
 		start = end
 	}
@@ -230,7 +233,11 @@ func (c *cones) fold(fold func(row, ring, source int)) {
 		source := c.source(i)
 		p := &c.planes[c.groups.of(s)]
 		for _, d := range x.disk {
-			if row := x.rowAt[p.index(s.plus(d.at))]; row > 0 {
+			near := s.plus(d.at)
+			if !p.holds(near) {
+				continue
+			}
+			if row := x.rowAt[p.index(near)]; row > 0 {
 				fold(int(row)-1, d.ring, source)
 			}
 		}

@@ -243,6 +243,11 @@ func TestFoldMeetsEachPairOnce(t *testing.T) {
 		for b := (Block{}); d.Next(&b); {
 			rows = append(rows, b.Cells...)
 		}
+		if rapid.Bool().Draw(rt, "given") {
+			if err := d.SumAt(s, rows); err != nil {
+				rt.Fatal(err)
+			}
+		}
 		want := map[pair]int{}
 		for _, c := range rows {
 			near, err := h3.GridDiskDistances(h3.Cell(c), rings[len(rings)-1])

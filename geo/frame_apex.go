@@ -121,6 +121,18 @@ func (f *Frame) images(dst []Spot, at Spot) []Spot {
 	return append(dst, at)
 }
 
+// apexOf is where the pentagon lies in the sheet that holds a box, if one does.
+func (f *Frame) apexOf(b *box) (Spot, bool) {
+	for i := range f.apexes {
+		a := &f.apexes[i]
+		from, to := (b.low.X-a.left)/a.width, (b.high.X-a.left)/a.width
+		if b.low.X >= a.left && from == to && to < wedges {
+			return a.sheet(uint8(from)), true
+		}
+	}
+	return Spot{}, false
+}
+
 // images is Frame.images for a spot in a wedge's sheet: in the sheets of that wedge and of the two on
 // each side, where they are within the widest ring of the sheet's own wedge.
 func (a *apex) images(dst []Spot, wedge uint8, at Spot) []Spot {
