@@ -17,15 +17,21 @@ type emitter struct {
 	values   values
 	sums     diskSums
 	columns  columnWriter
-	forced   []geo.Cell // rows for the models' sake
-	listed   []aggregate.Ordered
-	cells    []geo.Cell
-	rows     []geo.Cell // of the level being emitted
-	live     []geo.Cell // of them: those with something in their row
-	gone     []geo.Cell
-	kept     []int32
-	record   []byte
 	occupied []bool // by row of a block: something is in it
+	visits   int    // up to which open rows are gathered
+	emitterLists
+}
+
+// emitterLists is memory used again.
+type emitterLists struct {
+	forced []geo.Cell // rows for the models' sake
+	listed []aggregate.Ordered
+	cells  []geo.Cell
+	rows   []geo.Cell // of the level being emitted
+	live   []geo.Cell // of them: those with something in their row
+	gone   []geo.Cell
+	kept   []int32
+	record []byte
 }
 
 // emission is one close at work.
@@ -42,7 +48,7 @@ type emission struct {
 }
 
 func newEmitter(s *Shard) *emitter {
-	e := &emitter{shard: s, shape: s.shape, pool: s.options.Pool}
+	e := &emitter{shard: s, shape: s.shape, pool: s.options.Pool, visits: openVisits}
 	e.values = newValues(s.shape)
 	e.columns = newColumnWriter(s.shape)
 	e.occupied = make([]bool, BlockRows)

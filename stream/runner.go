@@ -1,16 +1,12 @@
 package stream
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/hextide/hextide/geo"
 )
 
 // Runner feeds the machines of one run:
@@ -215,62 +211,6 @@ func (r *Runner) Checkpoint(ctx context.Context) error {
 	case <-r.life.over:
 		return ErrEnded
 	}
-}
-
-// Open computes the open windows of cells, of the pipeline's resolution, as far
-// as partials have come: one block a shard, in ascending order of the shards,
-// each owned by the caller. It may be called from any goroutine while Run runs.
-func (r *Runner) Open(ctx context.Context, cells []geo.Cell) ([]*Rows, error) {
-	select {
-	case <-r.life.ready:
-	default:
-		return nil, errors.New("the run has not begun")
-	}
-	byShard := make([][]geo.Cell, r.cfg.Shape.Shards)
-	territories := r.partitions[0].task.intake.territories
-	for _, c := range cells {
-		s := ShardOf(territories.Of(c), r.cfg.Shape.Shards)
-		byShard[s] = append(byShard[s], c)
-	}
-	replies := make(chan answer, len(byShard)) // nobody waits to answer
-	asked, errs := 0, error(nil)
-	for s, cells := range byShard {
-		if len(cells) == 0 || errs != nil {
-			continue
-		}
-		select {
-		case r.workers[r.exchange.worker(int32(s))].asks <- ask{shard: int32(s), cells: cells, reply: replies}:
-			asked++
-		case <-ctx.Done():
-			errs = context.Cause(ctx)
-		case <-r.life.over:
-			errs = ErrEnded
-		}
-	}
-	return r.answers(ctx, replies, asked, errs)
-}
-
-// answers takes the answers to what was asked.
-func (r *Runner) answers(ctx context.Context, replies <-chan answer, asked int, errs error) ([]*Rows, error) {
-	var all []*Rows
-	for range asked {
-		select {
-		case a := <-replies:
-			errs = errors.Join(errs, a.err)
-			if a.rows != nil {
-				all = append(all, a.rows)
-			}
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case <-r.life.over:
-			return nil, ErrEnded
-		}
-	}
-	if errs != nil {
-		return nil, fmt.Errorf("open windows: %w", errs)
-	}
-	slices.SortFunc(all, func(a, b *Rows) int { return cmp.Compare(a.Shard, b.Shard) })
-	return all, nil
 }
 
 // pointer is what a barrier and this run contribute to the epoch's pointer.

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
-
-	"github.com/hextide/hextide/geo"
-	"github.com/hextide/hextide/models"
 )
 
 // worker runs some of the shards on one goroutine.
@@ -17,6 +14,7 @@ type worker struct {
 	shards  []*shardSeat
 	in      <-chan message
 	asks    chan ask
+	asked   inquiry
 	turn    int   // the next shard to step
 	behind  int   // shards that have panes to close
 	passed  int64 // barriers
@@ -36,24 +34,11 @@ type shardSeat struct {
 	behind bool // it has panes to close
 }
 
-// ask is a question for open windows, or for the models' scores.
-type ask struct {
-	shard  int32
-	cells  []geo.Cell
-	reply  chan<- answer
-	scores chan<- []models.Score // of all the worker's shards; then the rest is not asked
-}
-
-type answer struct {
-	rows *Rows
-	err  error
-}
-
 // loop is the worker's goroutine. It ends after the last barrier.
 //
 // Closing panes goes before taking more partials, so that a shard that cannot
-// keep up holds its sources back; a barrier that was asked for goes before both,
-// and so does a question for open windows.
+// keep up holds its sources back; a barrier that was asked for goes before both.
+// A question for open windows gets a slice in between.
 func (w *worker) loop(ctx context.Context) error {
 	for {
 		if w.barrier != nil && w.behind == 0 {
@@ -68,8 +53,10 @@ func (w *worker) loop(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case a := <-w.asks:
-			w.answer(a)
+		case a := <-w.asked.next(w.asks):
+			w.hear(a)
+		case <-w.asked.waits():
+			w.answer()
 		case m := <-w.in:
 			done, err := w.take(ctx, m)
 			if done || err != nil {
@@ -146,9 +133,10 @@ func (w *worker) work(ctx context.Context) (done bool, err error) {
 	select {
 	case <-ctx.Done():
 		return true, nil
-	case a := <-w.asks:
-		w.answer(a)
-		return false, nil
+	case a := <-w.asked.next(w.asks):
+		w.hear(a)
+	case <-w.asked.waits():
+		w.answer()
 	default:
 	}
 	return false, w.step(ctx)
@@ -214,21 +202,6 @@ func (w *worker) pass(ctx context.Context, b *barrier) error {
 	}
 	w.passed = b.number
 	return nil
-}
-
-func (w *worker) answer(a ask) {
-	if a.scores != nil {
-		a.scores <- w.scores()
-		return
-	}
-	rows := w.run.rows.Get()
-	if err := w.seat(a.shard).shard.Open(a.cells, rows); err != nil {
-		rows.Release()
-		a.reply <- answer{err: fmt.Errorf("shard %d: %w", a.shard, err)}
-		return
-	}
-	rows.Incarnation, rows.ComputedAt = w.run.incarnation, time.Now().UnixMicro()
-	a.reply <- answer{rows: rows}
 }
 
 // emit hands an output to every sink; each owns its rows until it has written them.

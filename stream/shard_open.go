@@ -18,41 +18,95 @@ type opening struct {
 
 const openCloses = 16 // without a lookup
 
-// Open computes the rows of windows that are still open, now, into an empty
-// block: of the cells given, in the shard's own territories, those that have
-// something in their row or a forecast, ascending, each once. The window end is
-// the end of the newest pane with an event in their territories. Where no window
-// is open the block stays empty. It may hold more than BlockRows rows.
-func (s *Shard) Open(cells []geo.Cell, out *Rows) error {
-	cells = slices.Compact(slices.Sorted(slices.Values(cells)))
-	end := int64(NoTime)
-	byTerritory := map[*territory][]geo.Cell{}
-	for _, c := range cells {
-		t := s.byID[s.shape.territories.Of(c)]
-		if t == nil || c.Resolution() != s.shape.resolution {
+// territoryCells are cells of one territory, ascending, each once.
+type territoryCells struct {
+	id    geo.Territory
+	cells []geo.Cell
+}
+
+// byTerritory sorts cells; those of another resolution than the grid's have no
+// open windows and are left out.
+func (g *gridShape) byTerritory(cells []geo.Cell) []territoryCells {
+	var parts []territoryCells
+	at := map[geo.Territory]int{}
+	for _, c := range slices.Compact(slices.Sorted(slices.Values(cells))) {
+		if c.Resolution() != g.resolution {
+			continue
+		}
+		id := g.territories.Of(c)
+		i, known := at[id]
+		if !known {
+			i = len(parts)
+			at[id], parts = i, append(parts, territoryCells{id: id})
+		}
+		parts[i].cells = append(parts[i].cells, c)
+	}
+	return parts
+}
+
+// question asks a shard for open rows. It is answered in slices, so that nothing
+// else has to wait for long; each block tells the state at its slice.
+type question struct {
+	shard *Shard
+	parts []territoryCells // left
+	end   int64            // where the windows end, µs; it may go on from slice to slice
+	rows  []*Rows          // so far
+}
+
+const (
+	openCells  = 2048    // of a slice
+	openVisits = 1 << 16 // what a slice gathers cell by cell; where there is more, it sums over disks
+)
+
+// ask begins a question. Its windows end with the newest pane with an event in
+// the territories asked for.
+func (s *Shard) ask(parts []territoryCells) *question {
+	q := &question{shard: s, parts: slices.Clone(parts), end: NoTime}
+	for _, p := range parts {
+		t := s.byID[p.id]
+		if t == nil {
 			continue
 		}
 		if newest, open := t.newestOpen(s.done); open {
-			byTerritory[t] = append(byTerritory[t], c)
-			end = max(end, newest)
-			if t.open.view != nil {
-				end = max(end, t.open.view.end())
-			}
+			q.end = max(q.end, newest, t.open.end())
 		}
 	}
-	out.Shard, out.Resolution, out.WindowEnd, out.Open = s.id, s.shape.resolution, end, true
-	s.emitter.columns.prepare(out)
-	for _, c := range cells {
-		t := s.byID[s.shape.territories.Of(c)]
-		if len(byTerritory[t]) == 0 {
+	return q
+}
+
+// Open computes the rows of windows that are still open, now, in blocks that the
+// caller owns: of the cells given, in the shard's own territories, those that
+// have something in their row or a forecast, ascending within each territory,
+// each once. The window end is the end of the newest pane with an event in their
+// territories. Where no window is open there is no block.
+func (s *Shard) Open(cells []geo.Cell) ([]*Rows, error) {
+	for q := s.ask(s.shape.byTerritory(cells)); ; {
+		if more, err := q.slice(); !more || err != nil {
+			return q.rows, err
+		}
+	}
+}
+
+// slice answers for the next cells, at most openCells and of one territory.
+func (q *question) slice() (more bool, err error) {
+	for ; len(q.parts) > 0; q.parts = q.parts[1:] {
+		p, s := &q.parts[0], q.shard
+		t := s.byID[p.id]
+		if t == nil || len(p.cells) == 0 {
 			continue
 		}
-		t.openTo(end)
-		out.Territory = t.id
-		s.emitter.openRow(t, c, end, out)
+		newest, open := t.newestOpen(s.done)
+		if !open {
+			continue
+		}
+		q.end = max(q.end, newest, t.open.end())
+		t.openTo(q.end)
+		n := min(len(p.cells), openCells)
+		q.rows, err = s.emitter.open(t, q.end, p.cells[:n], q.rows)
+		p.cells = p.cells[n:]
+		return err == nil, err
 	}
-	s.emitter.columns.features(out)
-	return nil
+	return false, nil
 }
 
 // newestOpen is the end of the newest pane with an event; open: no row tells of
@@ -90,15 +144,81 @@ func (o *opening) rest(end int64) {
 	}
 }
 
-// openRow adds a cell's row, gathered cell by cell.
-func (e *emitter) openRow(t *territory, c geo.Cell, end int64, out *Rows) {
-	em := &emission{t: t, v: t.open.view, end: end}
-	e.occupied[0] = e.values.gather(em, c)
-	if !e.occupied[0] && !t.forecasts(c, end) {
-		return
+// end is where the open windows end; NoTime where there are none.
+func (o *opening) end() int64 {
+	if o.view == nil {
+		return NoTime
 	}
-	out.Cells = append(out.Cells, c)
-	e.columns.write(out, em, &e.values, 0)
+	return o.view.end()
+}
+
+// open adds blocks of open rows: a few are gathered cell by cell, many are read
+// from sums over disks.
+func (e *emitter) open(t *territory, end int64, cells []geo.Cell, rows []*Rows) ([]*Rows, error) {
+	em := &emission{t: t, v: t.open.view, end: end}
+	widest := e.shape.rings[len(e.shape.rings)-1]
+	if e.shape.ringed && len(cells)*(1+3*widest*(widest+1)) > e.visits {
+		return e.openSums(em, cells, rows)
+	}
+	for chunk := range slices.Chunk(cells, BlockRows) {
+		r := e.begin(em, 0)
+		r.Open = true
+		for _, c := range chunk {
+			if e.values.gather(em, c) || t.forecasts(c, end) {
+				r.Cells = append(r.Cells, c)
+				e.columns.write(r, em, &e.values, 0)
+			}
+		}
+		rows = e.opened(r, rows)
+	}
+	return rows, nil
+}
+
+// opened ends a block of open rows.
+func (e *emitter) opened(r *Rows, rows []*Rows) []*Rows {
+	if len(r.Cells) == 0 {
+		r.Release()
+		return rows
+	}
+	e.columns.features(r)
+	return append(rows, r)
+}
+
+// openSums is open over the disk sums, which the next pane closed makes anew.
+func (e *emitter) openSums(em *emission, cells []geo.Cell, rows []*Rows) ([]*Rows, error) {
+	t := em.t
+	e.sums.load(t, em.v.windows[0])
+	if err := t.disks.SumAt(e.sums.sources, cells); err != nil {
+		return rows, err
+	}
+	e.values.fold(em, &e.sums)
+	for t.disks.Next(&e.sums.block) {
+		e.values.ringed(&e.sums)
+		e.sums.occupied(e.occupied)
+		r := e.begin(em, 0)
+		r.Open = true
+		r.Cells = append(r.Cells, e.sums.block.Cells...)
+		e.columns.write(r, em, &e.values, 0)
+		e.kept = e.kept[:0]
+		for i, c := range r.Cells {
+			occupied := e.occupied[i]
+			if e.shape.emitCell {
+				occupied = em.holds(c)
+			}
+			if occupied || t.forecasts(c, em.end) {
+				e.kept = append(e.kept, int32(i))
+			}
+		}
+		r.keep(e.kept)
+		rows = e.opened(r, rows)
+	}
+	return rows, nil
+}
+
+// holds tells whether a cell's own widest window holds anything.
+func (em *emission) holds(c geo.Cell) bool {
+	slot, known := em.t.table.Find(c)
+	return known && em.v.windows[0].Held(slot)
 }
 
 // forecasts tells whether a model has a forecast of a cell.
@@ -134,8 +254,8 @@ func (v *values) gather(em *emission, c geo.Cell) (occupied bool) {
 	} else {
 		visit(0, c)
 	}
-	if slot, known := t.table.Find(c); v.shape.emitCell {
-		occupied = known && w.Held(slot)
+	if v.shape.emitCell {
+		occupied = em.holds(c)
 	}
 	v.widen()
 	return occupied

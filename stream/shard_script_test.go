@@ -59,11 +59,12 @@ func (s *shardScript) run(t *testing.T, d *datadriven.TestData) (string, error) 
 		s.shard.End(at * scriptMinute)
 		return s.steps(d.HasArg("quiet"))
 	case "open":
-		rows := &Rows{}
-		if err := s.shard.Open(s.cells, rows); err != nil {
-			return "", err
+		text := ""
+		blocks, err := s.shard.Open(s.cells)
+		for _, rows := range blocks {
+			text += s.text(rows)
 		}
-		return s.text(rows), nil
+		return text, err
 	case "restart":
 		saved := s.shard.Save(nil)
 		var text strings.Builder
