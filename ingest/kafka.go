@@ -114,7 +114,7 @@ func NewKafka(ctx context.Context, schema Schema, o KafkaOptions) (*Kafka, error
 	if err != nil {
 		return nil, err
 	}
-	brokers := &connections{log: o.Log, down: map[string]bool{}}
+	brokers := newConnections(o.Log)
 	options = append(options,
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // they are the last of a partition that transactions write

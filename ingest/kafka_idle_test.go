@@ -2,11 +2,16 @@ package ingest_test
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/hextide/hextide/ingest"
 	"github.com/hextide/hextide/internal/testserver"
@@ -127,4 +132,40 @@ func TestRealKafkaIdleBehindTransactions(t *testing.T) {
 		t.Fatal(err)
 	}
 	idleBehindTransactions(t, cluster, topic)
+}
+
+// A partition whose own broker does not answer is not caught up, whatever the
+// others answer, and is again when it does, also from another broker.
+func TestKafkaIdleNeedsItsLeader(t *testing.T) {
+	broker, cluster := fake(t, 2, []string{"pings"}, kfake.NumBrokers(2))
+	for p := range int32(2) {
+		if err := broker.MoveTopicPartition("pings", p, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := kafka(t, ping, ingest.KafkaOptions{Cluster: cluster, Topic: "pings", Log: slog.New(slog.DiscardHandler)})
+	near, far := follow(t, s, 0), follow(t, s, 1)
+	eventually(t, "both caught up", func() bool { return near.caughtUp() && far.caughtUp() })
+	var away atomic.Bool
+	broker.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		broker.KeepControl()
+		if away.Load() && broker.CurrentNode() == 1 {
+			return nil, errors.New("away"), true
+		}
+		return nil, nil, false
+	})
+	away.Store(true)
+	// Both begin to wait anew: what was answered before tells nothing any more.
+	for _, f := range []*following{near, far} {
+		f.end()
+		f.begin(t)
+	}
+	eventually(t, "the one that is answered caught up", near.caughtUp)
+	if far.caughtUp() {
+		t.Error("a partition whose leader does not answer is caught up")
+	}
+	if err := broker.MoveTopicPartition("pings", 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "caught up by another broker", far.caughtUp)
 }

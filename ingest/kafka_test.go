@@ -29,7 +29,7 @@ import (
 // fake starts a broker in this process, with topics of so many partitions.
 func fake(t *testing.T, partitions int32, topics []string, options ...kfake.Opt) (*kfake.Cluster, ingest.Cluster) {
 	t.Helper()
-	options = append(options, kfake.NumBrokers(1))
+	options = append([]kfake.Opt{kfake.NumBrokers(1)}, options...)
 	if len(topics) > 0 {
 		options = append(options, kfake.SeedTopics(partitions, topics...))
 	}

@@ -43,6 +43,13 @@ type kafkaReader struct {
 	mu    sync.Mutex
 	queue recordQueue
 	err   error
+	waits waiting
+}
+
+// waiting is since when Read waits for records and which broker they are to come from.
+type waiting struct {
+	since  time.Time // zero: Read does not wait
+	leader int32
 }
 
 // recordQueue holds fetched records in order.
@@ -104,9 +111,21 @@ func (r *kafkaReader) signal() {
 }
 
 // CaughtUp implements stream.CaughtUp: everything that the brokers told of has
-// been read, and they still answer.
+// been read, and the partition's leader has answered since Read waits, and still
+// does. What other brokers answer says nothing of this partition.
 func (r *kafkaReader) CaughtUp() bool {
-	return r.position.Load() >= r.newest.Load() && r.source.brokers.answering()
+	k := r.source
+	leader, _, err := k.client.PartitionLeader(k.options.Topic, r.partition)
+	if err != nil || leader < 0 || r.position.Load() < r.newest.Load() {
+		return false
+	}
+	r.mu.Lock()
+	if r.waits.leader != leader && !r.waits.since.IsZero() {
+		r.waits = waiting{time.Now(), leader} // what the new one told others does not count
+	}
+	since := r.waits.since
+	r.mu.Unlock()
+	return !since.IsZero() && k.brokers.answered(leader, since)
 }
 
 // Lag implements stream.Lagging.
@@ -130,6 +149,7 @@ func (r *kafkaReader) Read(ctx context.Context, b *stream.Batch) error {
 	notAfter := b.NotAfter[:0]
 	r.source.schema.Reset(b)
 	b.NotAfter = notAfter
+	defer r.waited()
 	for {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("%s: %w", r.what(), err)
@@ -148,6 +168,13 @@ func (r *kafkaReader) Read(ctx context.Context, b *stream.Batch) error {
 			return err
 		}
 	}
+}
+
+// waited says that Read waits no more.
+func (r *kafkaReader) waited() {
+	r.mu.Lock()
+	r.waits.since = time.Time{}
+	r.mu.Unlock()
 }
 
 // what says what the reader is doing.
@@ -201,8 +228,12 @@ func (r *kafkaReader) dequeue(max int) ([]*kgo.Record, error) {
 	defer r.mu.Unlock()
 	q := &r.queue
 	if len(q.chunks) == 0 {
+		if r.waits.since.IsZero() {
+			r.waits.since = time.Now()
+		}
 		return nil, r.err
 	}
+	r.waits.since = time.Time{}
 	records := q.chunks[0]
 	if len(records) > max {
 		records = records[:max]

@@ -7,7 +7,6 @@ import (
 	"net"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -17,30 +16,38 @@ import (
 // again, once for each change. It implements kgo.HookBrokerConnect
 // and kgo.HookBrokerRead.
 type connections struct {
-	log  *slog.Logger
-	mu   sync.Mutex
-	down map[string]bool // by address
+	log     *slog.Logger
+	mu      sync.Mutex
+	down    map[string]bool     // by address
+	fetched map[int32]time.Time // when a broker last answered a fetch, by its number
+}
 
-	fetched atomic.Int64 // when a broker last answered a fetch, ns of unix time
+func newConnections(log *slog.Logger) *connections {
+	return &connections{log: log, down: map[string]bool{}, fetched: map[int32]time.Time{}}
 }
 
 // fetchKey is the number of Kafka's fetch request.
 const fetchKey = 1
 
 // OnBrokerRead is told of each answer; it implements kgo.HookBrokerRead.
-func (c *connections) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
+func (c *connections) OnBrokerRead(meta kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
 	if key == fetchKey && err == nil {
-		c.fetched.Store(time.Now().UnixNano())
+		c.mu.Lock()
+		c.fetched[meta.NodeID] = time.Now()
+		c.mu.Unlock()
 	}
 }
 
-// quietAfter is how long fetches may go unanswered before the brokers count as
-// away; each is answered within FetchMaxWait, records or not.
+// quietAfter is how long fetches may go unanswered before a broker counts as away;
+// each is answered within FetchMaxWait, records or not.
 const quietAfter = 3 * time.Second
 
-// answering tells whether brokers answer fetches.
-func (c *connections) answering() bool {
-	return time.Since(time.Unix(0, c.fetched.Load())) < quietAfter
+// answered tells whether a broker answers fetches and has answered one since.
+func (c *connections) answered(broker int32, since time.Time) bool {
+	c.mu.Lock()
+	last := c.fetched[broker]
+	c.mu.Unlock()
+	return last.After(since) && time.Since(last) < quietAfter
 }
 
 // OnBrokerConnect is told of each attempt to connect.
