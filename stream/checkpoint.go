@@ -179,7 +179,8 @@ func (c *checkpoints) commit(ctx context.Context, p *Pointer) error {
 // note keeps and logs how a checkpoint went.
 func (c *checkpoints) note(b *barrier, p *Pointer, s *CheckpointStats, err error) {
 	old := c.status.Load()
-	s.Completed, s.Failed, s.LastError, s.Committed = old.Completed, old.Failed, old.LastError, old.Committed
+	s.Completed, s.Failed, s.Committed, s.Succeeded = old.Completed, old.Failed, old.Committed, old.Succeeded
+	s.Ended = time.Now()
 	s.Duration = time.Since(b.requested)
 	level, text := slog.LevelDebug, "checkpoint"
 	if err != nil {
@@ -190,9 +191,8 @@ func (c *checkpoints) note(b *barrier, p *Pointer, s *CheckpointStats, err error
 	} else {
 		c.failures = 0
 		s.Completed++
-		s.Committed = p.Epoch
+		s.Committed, s.Succeeded = p.Epoch, s.Ended
 	}
-	s.Ended = time.Now()
 	s.Degraded = c.failures >= c.run.cfg.Timing.Failures
 	c.status.Store(s)
 	c.run.cfg.Logger.Log(context.Background(), level, text, "epoch", s.Epoch, "bytes", s.Size,

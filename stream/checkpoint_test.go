@@ -43,13 +43,22 @@ func TestFailedCheckpoints(t *testing.T) {
 				t.Errorf("checkpoint %d: %v", i, err)
 			}
 		}
-		if c := r.Stats().Checkpoint; c.Failed != 3 || c.Completed != 0 || !c.Degraded || c.LastError == "" {
+		if c := r.Stats().Checkpoint; c.Failed != 3 || c.Completed != 0 || !c.Degraded || c.LastError == "" || !c.Succeeded.IsZero() {
 			t.Errorf("%+v", c)
 		}
 		if err := r.Checkpoint(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if c := r.Stats().Checkpoint; c.Failed != 3 || c.Completed != 1 || c.Degraded || c.Committed != 4 || c.Size == 0 {
+		if c := r.Stats().Checkpoint; c.Failed != 3 || c.Completed != 1 || c.Degraded || c.Committed != 4 || c.Size == 0 || c.LastError != "" || c.Succeeded.IsZero() {
+			t.Errorf("%+v", c)
+		}
+		succeeded := r.Stats().Checkpoint.Succeeded
+		sink.cannot = 1
+		time.Sleep(time.Second)
+		if err := r.Checkpoint(t.Context()); err == nil {
+			t.Error("a sink failed unnoticed")
+		}
+		if c := r.Stats().Checkpoint; c.LastError == "" || !c.Succeeded.Equal(succeeded) || !c.Ended.After(succeeded) {
 			t.Errorf("%+v", c)
 		}
 		time.Sleep(liveFor)
@@ -217,8 +226,10 @@ func TestCheckpointTakesTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, sink := newMemoryStore(), newMemorySink()
 		sink.pace, sink.disk = 400*time.Millisecond, store.disk
+		late := false
 		r, err := NewRunner(Config{
 			Plan: plan, Source: &memorySource{partitions: dealt, batch: 2, bounded: true}, Sinks: []Sink{sink}, Generations: store,
+			Progress: func(s Stats) { late = late || strings.Contains(s.Checkpoint.LastError, errTimeout.Error()) },
 			Range: Range{Bounded: true, FinalOnly: true}, Shape: Shape{Workers: 2, Shards: 4, Depth: 1, Queue: 1},
 			Timing: Timing{Interval: time.Second, MinPause: time.Second, Timeout: 900 * time.Millisecond, Drift: time.Minute},
 		})
@@ -228,7 +239,7 @@ func TestCheckpointTakesTooLong(t *testing.T) {
 		if _, err := r.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if c := r.Stats().Checkpoint; c.Failed == 0 || c.Completed == 0 || !strings.Contains(c.LastError, errTimeout.Error()) {
+		if c := r.Stats().Checkpoint; c.Failed == 0 || c.Completed == 0 || c.LastError != "" || !late {
 			t.Errorf("%+v", c)
 		}
 		if d := sink.differs(want, math.MaxInt64); d != "" {

@@ -82,10 +82,11 @@ type CheckpointStats struct {
 	Sinks      time.Duration
 	Upload     time.Duration
 	Duration   time.Duration
-	Ended      time.Time
+	Ended      time.Time // the last one, committed or failed
+	Succeeded  time.Time // the last one that was committed in this run
 	Completed  int64
 	Failed     int64
-	LastError  string
+	LastError  string // of the last one; empty: it was committed
 	Degraded   bool // so many failed in a row that somebody should look
 }
 

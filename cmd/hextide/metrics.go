@@ -136,6 +136,9 @@ func checkpoint(send figure, c stream.CheckpointStats) {
 	if !c.Ended.IsZero() {
 		send(prometheus.GaugeValue, "checkpoint_ended_seconds", "When the last checkpoint ended, seconds of unix time.", float64(c.Ended.UnixMilli())/1e3)
 	}
+	if !c.Succeeded.IsZero() {
+		send(prometheus.GaugeValue, "checkpoint_committed_seconds", "When the last checkpoint was committed, seconds of unix time.", float64(c.Succeeded.UnixMilli())/1e3)
+	}
 	for part, took := range map[string]time.Duration{
 		"start_delay": c.StartDelay, "alignment": c.Alignment, "saving": c.Saving, "sinks": c.Sinks, "upload": c.Upload, "all": c.Duration,
 	} {

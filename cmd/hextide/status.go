@@ -52,8 +52,8 @@ func (a *assembly) Status() *pb.StatusResponse {
 		LastCheckpointError: s.Checkpoint.LastError, DeadLetters: uint64(s.Counts.Dead), Late: uint64(s.Counts.Late),
 		Rows: uint64(s.Counts.Rows), Phase: s.Phase.String(), DeadByReason: map[string]uint64{},
 	}
-	if !s.Checkpoint.Ended.IsZero() {
-		r.LastCheckpoint = timestamppb.New(s.Checkpoint.Ended)
+	if !s.Checkpoint.Succeeded.IsZero() {
+		r.LastCheckpoint = timestamppb.New(s.Checkpoint.Succeeded)
 	}
 	for reason, n := range s.Dead {
 		if n > 0 {
