@@ -2,86 +2,97 @@ package materialize
 
 import (
 	"fmt"
-	"slices"
 
-	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/stream"
 )
 
-// chunk writes one column of the row group's blocks.
-func (p *part) chunk(i int, chunk file.ColumnChunkWriter) error {
+// chunk writes one column of a row group's blocks.
+func (e *encoder) chunk(i int, chunk file.ColumnChunkWriter, blocks []*stream.Rows) error {
 	if i >= fixedColumns {
-		return p.values(chunk, i-fixedColumns)
+		return e.values(chunk, i-fixedColumns, blocks)
 	}
 	switch w := chunk.(type) {
 	case *file.Int64ColumnChunkWriter:
-		return write(p.blocks, w.WriteBatch, func(dst []int64, r *stream.Rows) []int64 { return p.int64s(i, dst, r) })
+		return e.int64s(i, w, blocks)
 	case *file.Int32ColumnChunkWriter:
-		return write(p.blocks, w.WriteBatch, func(dst []int32, r *stream.Rows) []int32 {
-			value := r.Revision
+		return write(blocks, &e.shorts, w.WriteBatch, func(r *stream.Rows) int32 {
 			if i == columnResolution {
-				value = int32(r.Resolution)
+				return int32(r.Resolution)
 			}
-			return repeated(dst, value, len(r.Cells))
+			return r.Revision
 		})
 	case *file.BooleanColumnChunkWriter:
-		return write(p.blocks, w.WriteBatch, func(dst []bool, r *stream.Rows) []bool { return repeated(dst, true, len(r.Cells)) })
+		return write(blocks, &e.flags, w.WriteBatch, func(*stream.Rows) bool { return true })
 	case *file.ByteArrayColumnChunkWriter:
-		return p.texts(w)
+		return e.names(w, blocks)
 	}
 	return fmt.Errorf("column %d has no writer for %T", i, chunk)
 }
 
-// int64s gives a block's cells or times.
-func (p *part) int64s(i int, dst []int64, r *stream.Rows) []int64 {
+// int64s writes cells or times.
+func (e *encoder) int64s(i int, w *file.Int64ColumnChunkWriter, blocks []*stream.Rows) error {
 	switch i {
 	case columnEnd:
-		return repeated(dst, r.WindowEnd, len(r.Cells))
+		return write(blocks, &e.stamps, w.WriteBatch, func(r *stream.Rows) int64 { return r.WindowEnd })
 	case columnAvailable:
-		return repeated(dst, p.layout.available(r.WindowEnd), len(r.Cells))
+		return write(blocks, &e.stamps, w.WriteBatch, func(r *stream.Rows) int64 { return e.layout.available(r.WindowEnd) })
 	}
-	for _, c := range r.Cells {
-		dst = append(dst, int64(c))
-	}
-	return dst
-}
-
-func repeated[T any](dst []T, value T, n int) []T {
-	for range n {
-		dst = append(dst, value)
-	}
-	return dst
-}
-
-// write sends a required column block by block.
-func write[T any](blocks []*stream.Rows, batch func([]T, []int16, []int16) (int64, error), of func([]T, *stream.Rows) []T) error {
-	var values []T
 	for _, r := range blocks {
-		values = of(values[:0], r)
-		if _, err := batch(values, nil, nil); err != nil {
+		e.ints = e.ints[:0]
+		for _, c := range r.Cells {
+			e.ints = append(e.ints, int64(c))
+		}
+		if _, err := w.WriteBatch(e.ints, nil, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// texts writes the cells as 15 hexadecimal digits.
-func (p *part) texts(w *file.ByteArrayColumnChunkWriter) error {
-	const width = 15
-	var arena []byte
-	var values []parquet.ByteArray
-	for _, r := range p.blocks {
-		arena, values = slices.Grow(arena[:0], width*len(r.Cells)), values[:0]
-		for _, c := range r.Cells {
-			start := len(arena)
-			for shift := 4 * (width - 1); shift >= 0; shift -= 4 {
-				arena = append(arena, "0123456789abcdef"[uint64(c)>>shift&15])
-			}
-			values = append(values, arena[start:len(arena):len(arena)])
+// write sends a required column whose value is one for a whole block.
+func write[T comparable](blocks []*stream.Rows, scratch *[]T, batch func([]T, []int16, []int16) (int64, error), of func(*stream.Rows) T) error {
+	for _, r := range blocks {
+		*scratch = repeated(*scratch, of(r), len(r.Cells))
+		if _, err := batch(*scratch, nil, nil); err != nil {
+			return err
 		}
-		if _, err := w.WriteBatch(values, nil, nil); err != nil {
+	}
+	return nil
+}
+
+// repeated makes n of one value, in dst where it holds as many already.
+func repeated[T comparable](dst []T, value T, n int) []T {
+	if len(dst) >= n && n > 0 && dst[0] == value { // the values of dst are equal: it only ever comes from here
+		return dst[:n]
+	}
+	dst = dst[:0]
+	for range n {
+		dst = append(dst, value)
+	}
+	return dst
+}
+
+// nameDigits is how many hexadecimal digits a cell's name has.
+const nameDigits = 15
+
+// names writes the cells as hexadecimal digits.
+func (e *encoder) names(w *file.ByteArrayColumnChunkWriter, blocks []*stream.Rows) error {
+	for _, r := range blocks {
+		for len(e.texts) < len(r.Cells) {
+			e.digits = append(e.digits, make([]byte, nameDigits)...)
+			e.texts = append(e.texts, nil)
+		}
+		for i, c := range r.Cells {
+			text := e.digits[i*nameDigits:][:nameDigits:nameDigits]
+			for at := nameDigits - 1; at >= 0; at-- {
+				text[at] = "0123456789abcdef"[c&15]
+				c >>= 4
+			}
+			e.texts[i] = text
+		}
+		if _, err := w.WriteBatch(e.texts[:len(r.Cells)], nil, nil); err != nil {
 			return err
 		}
 	}
@@ -89,35 +100,38 @@ func (p *part) texts(w *file.ByteArrayColumnChunkWriter) error {
 }
 
 // values writes one of the plan's columns; nulls are left out, as Parquet has it.
-func (p *part) values(chunk file.ColumnChunkWriter, c int) error {
+func (e *encoder) values(chunk file.ColumnChunkWriter, c int, blocks []*stream.Rows) error {
 	switch w := chunk.(type) {
 	case *file.Int64ColumnChunkWriter:
-		return optional(p.blocks, c, func(v *column.Vector) []int64 { return v.Ints }, w.WriteBatch)
+		return optional(e, blocks, c, &e.ints, func(v *column.Vector) []int64 { return v.Ints }, w.WriteBatch)
 	case *file.Float64ColumnChunkWriter:
-		return optional(p.blocks, c, func(v *column.Vector) []float64 { return v.Floats }, w.WriteBatch)
+		return optional(e, blocks, c, &e.floats, func(v *column.Vector) []float64 { return v.Floats }, w.WriteBatch)
 	}
 	return fmt.Errorf("column %d has no writer for %T", c, chunk)
 }
 
-func optional[T any](blocks []*stream.Rows, c int, of func(*column.Vector) []T, batch func([]T, []int16, []int16) (int64, error)) error {
-	var levels []int16
-	var present []T
+func optional[T any](e *encoder, blocks []*stream.Rows, c int, scratch *[]T, of func(*column.Vector) []T, batch func([]T, []int16, []int16) (int64, error)) error {
 	for _, r := range blocks {
 		v := &r.Columns[c]
 		values := of(v)
-		levels = repeated(levels[:0], int16(1), len(values))
-		if v.Nulls.Any() {
-			present = present[:0]
-			for i, x := range values {
-				if v.Null(i) {
-					levels[i] = 0
-					continue
-				}
-				present = append(present, x)
+		if !v.Nulls.Any() {
+			e.levels = repeated(e.levels, 1, len(values))
+			if _, err := batch(values, e.levels, nil); err != nil {
+				return err
 			}
-			values = present
+			continue
 		}
-		if _, err := batch(values, levels, nil); err != nil {
+		present := (*scratch)[:0]
+		e.mixed = e.mixed[:0]
+		for i, x := range values {
+			if v.Null(i) {
+				e.mixed = append(e.mixed, 0)
+				continue
+			}
+			e.mixed, present = append(e.mixed, 1), append(present, x)
+		}
+		*scratch = present
+		if _, err := batch(present, e.mixed, nil); err != nil {
 			return err
 		}
 	}

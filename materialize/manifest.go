@@ -59,6 +59,8 @@ type Part struct {
 	Rows   int64  `json:"rows"`
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
+	First  int64  `json:"first_window_end_us"`
+	Last   int64  `json:"last_window_end_us"`
 }
 
 // ErrNoSnapshot is returned for a folder without a manifest.

@@ -1,15 +1,8 @@
 package materialize
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
+	"bytes"
 	"fmt"
-	"hash"
-	"io"
-	"os"
-	"path/filepath"
-	"runtime"
 
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/compress"
@@ -18,12 +11,15 @@ import (
 	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/pipeline"
 	"github.com/hextide/hextide/stream"
-	"golang.org/x/sync/errgroup"
 )
 
-// groupRows is when a row group is full: large enough to compress well, small
-// enough that the blocks waiting for it fit in memory many times.
+// groupRows is when a file or a row group is full: large enough to compress
+// well, small enough that the blocks waiting for it fit in memory many times.
 const groupRows = 64 << 10
+
+// hashRows is how many rows are hashed at a time where no file is written: as
+// few as are worth a goroutine, so that they are still near.
+const hashRows = 8 << 10
 
 // layout is what the files of one snapshot have in common.
 type layout struct {
@@ -64,9 +60,10 @@ func newLayout(plan *pipeline.Plan) (*layout, error) {
 		parquet.WithEncodingFor("cell", parquet.Encodings.DeltaBinaryPacked),
 		parquet.WithEncodingFor("h3", parquet.Encodings.DeltaByteArray),
 	}
-	for _, name := range []string{"window_end", "available_at", "revision", "resolution"} {
-		properties = append(properties, parquet.WithDictionaryFor(name, true))
+	for _, name := range []string{"window_end", "available_at", "revision", "resolution"} { // long runs: a few bytes for 128 rows, not worth a compressor's start
+		properties = append(properties, parquet.WithEncodingFor(name, parquet.Encodings.DeltaBinaryPacked), parquet.WithCompressionFor(name, compress.Codecs.Uncompressed))
 	}
+	properties = append(properties, parquet.WithEncodingFor("final", parquet.Encodings.RLE), parquet.WithCompressionFor("final", compress.Codecs.Uncompressed))
 	for _, c := range plan.Columns {
 		if c.Kind == column.Float {
 			nodes = append(nodes, schema.NewFloat64Node(c.Name, parquet.Repetitions.Optional, -1))
@@ -90,101 +87,61 @@ func logical(name string, l schema.LogicalType, physical parquet.Type) schema.No
 	return schema.MustPrimitive(schema.NewPrimitiveNodeLogical(name, parquet.Repetitions.Required, l, physical, 0, -1))
 }
 
-// part is one Parquet file being written.
-type part struct {
-	path   string // relative to the snapshot
+// encoder makes files of rows, one after another, in memory of its own.
+type encoder struct {
 	layout *layout
-	out    *os.File
-	sum    hash.Hash
-	writer *file.Writer
-	blocks []*stream.Rows // of the row group to come, retained
-	rows   int            // in blocks
-	total  int64
+	out    bytes.Buffer
+
+	// Scratch. In the first four all values are equal.
+	stamps []int64
+	shorts []int32
+	flags  []bool
+	levels []int16
+	mixed  []int16
+	ints   []int64
+	floats []float64
+	digits []byte
+	texts  []parquet.ByteArray // slices of digits
 }
 
-// newPart creates a file; its folder is made where it is missing.
-func newPart(dir, path string, l *layout) (*part, error) {
-	full := filepath.Join(dir, path)
-	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
-		return nil, err
-	}
-	out, err := os.Create(full)
+// encode makes a file of blocks in their order. It stays until the next call.
+func (e *encoder) encode(blocks []*stream.Rows) ([]byte, error) {
+	e.out.Reset()
+	writer, err := file.NewParquetWriterWithError(&e.out, e.layout.root, e.layout.writer...)
 	if err != nil {
 		return nil, err
 	}
-	p := &part{path: path, layout: l, out: out, sum: sha256.New()}
-	if p.writer, err = file.NewParquetWriterWithError(io.MultiWriter(out, p.sum), l.root, l.writer...); err != nil {
-		return nil, errors.Join(err, out.Close())
+	for len(blocks) > 0 {
+		n, rows := 0, 0
+		for n < len(blocks) && rows < groupRows {
+			rows += len(blocks[n].Cells)
+			n++
+		}
+		if err := e.group(writer, blocks[:n]); err != nil {
+			return nil, err
+		}
+		blocks = blocks[n:]
 	}
-	return p, nil
+	if err := writer.Close(); err != nil {
+		return nil, err
+	}
+	return e.out.Bytes(), nil
 }
 
-// add takes over one ownership of a block.
-func (p *part) add(rows *stream.Rows) error {
-	p.blocks = append(p.blocks, rows)
-	p.rows += len(rows.Cells)
-	if p.rows >= groupRows {
-		return p.flush()
-	}
-	return nil
-}
-
-// flush writes the blocks as one row group, its columns side by side.
-func (p *part) flush() error {
-	if p.rows == 0 {
-		return nil
-	}
-	group, err := p.writer.AppendBufferedRowGroupChecked()
+// group writes blocks as one row group.
+func (e *encoder) group(writer *file.Writer, blocks []*stream.Rows) error {
+	group, err := writer.AppendRowGroupChecked()
 	if err != nil {
 		return err
 	}
-	var columns errgroup.Group
-	columns.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range p.layout.columns {
-		chunk, err := group.Column(i)
+	for i := range e.layout.columns {
+		chunk, err := group.NextColumn()
 		if err != nil {
 			return err
 		}
-		columns.Go(func() error { return p.chunk(i, chunk) })
+		if err := e.chunk(i, chunk, blocks); err != nil {
+			return err
+		}
 	}
-	if err := columns.Wait(); err != nil {
-		return err
-	}
-	p.total += int64(p.rows)
-	p.release()
 	return group.Close()
-}
-
-func (p *part) release() {
-	for _, b := range p.blocks {
-		b.Release()
-	}
-	p.blocks, p.rows = p.blocks[:0], 0
-}
-
-// close ends the file and makes it durable.
-func (p *part) close() (Part, error) {
-	if err := p.flush(); err != nil {
-		return Part{}, err
-	}
-	if err := p.writer.Close(); err != nil {
-		return Part{}, err
-	}
-	info, err := p.out.Stat()
-	if err != nil {
-		return Part{}, err
-	}
-	if err := p.out.Sync(); err != nil {
-		return Part{}, err
-	}
-	if err := p.out.Close(); err != nil {
-		return Part{}, err
-	}
-	return Part{Path: filepath.ToSlash(p.path), Rows: p.total, Bytes: info.Size(), SHA256: hex.EncodeToString(p.sum.Sum(nil))}, nil
-}
-
-// abandon gives a file up after an error.
-func (p *part) abandon() {
-	p.release()
-	_ = p.out.Close() // it is not listed anywhere: whatever it holds does not count
 }

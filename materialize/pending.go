@@ -35,9 +35,18 @@ func (p pending) ends(shard int32, final int64) []int64 {
 
 // take hands over the rows of a window end: ascending by cell over all blocks,
 // each row once in its last revision.
-func (p pending) take(shard int32, end int64) []*stream.Rows {
+func (p pending) take(shard int32, end int64) []*stream.Rows { return byCell(p.drop(shard, end)) }
+
+// drop hands over the blocks of a window end as they came.
+func (p pending) drop(shard int32, end int64) []*stream.Rows {
 	blocks := p[shard][end]
 	delete(p[shard], end)
+	return blocks
+}
+
+// byCell orders the blocks of one window end by cell, each row once in its last
+// revision; the blocks are used up.
+func byCell(blocks []*stream.Rows) []*stream.Rows {
 	slices.SortStableFunc(blocks, func(a, b *stream.Rows) int { return cmp.Compare(a.Cells[0], b.Cells[0]) })
 	for i := 1; i < len(blocks); i++ {
 		if before := blocks[i-1].Cells; before[len(before)-1] >= blocks[i].Cells[0] {

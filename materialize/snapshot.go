@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,31 +17,29 @@ import (
 
 // Snapshot is a sink that writes final rows as Parquet files and, beside them,
 // dead letters and late records as JSON lines. The folder counts as a snapshot
-// from Finish on. Used by one goroutine.
+// from Finish on. Used by one goroutine; the files are made by others.
 type Snapshot struct {
-	dir     string
-	options SnapshotOptions
-	plan    *pipeline.Plan
-	layout  *layout
-	pending pending
-	hash    *stream.ContentHash
-	open    map[openKey]*part // by shard and hour
-	state   snapshotState
-	dead    *lines
-	late    *lines
-	folders map[string]bool // with entries that are not durable yet
-	broken  error           // a file could not be finished: rows that it held are nowhere else
+	dir      string
+	options  SnapshotOptions
+	plan     *pipeline.Plan
+	pending  pending
+	settled  map[int32]int64  // how far each shard's rows are final
+	hours    map[int64]*batch // gathered, by hour of the window ends
+	gathered int              // rows in hours
+	handed   []*batch         // files since the last checkpoint, by number
+	crew     *crew
+	state    snapshotState
+	dead     *lines
+	late     *lines
+	broken   error // a file could not be finished: rows that it held are nowhere else
 }
+
+// hourLength is the span of window ends that share a folder, µs.
+const hourLength = int64(time.Hour / time.Microsecond)
 
 // SnapshotOptions of a Snapshot. The zero value is good.
 type SnapshotOptions struct {
 	NoFiles bool // hash the rows and write none
-}
-
-// openKey is what one file holds: an hour of one shard, whose rows come in order.
-type openKey struct {
-	shard int32
-	hour  int64 // hours of unix time
 }
 
 // snapshotState is what a resumed run must know.
@@ -66,8 +65,8 @@ func NewSnapshot(dir string, plan *pipeline.Plan, o SnapshotOptions) (*Snapshot,
 		return nil, err
 	}
 	return &Snapshot{
-		dir: dir, options: o, plan: plan, layout: l, pending: pending{}, hash: stream.NewContentHash(plan), open: map[openKey]*part{}, folders: map[string]bool{},
-		dead: newLines(dir, "dead"), late: newLines(dir, "late"),
+		dir: dir, options: o, plan: plan, pending: pending{}, settled: map[int32]int64{}, hours: map[int64]*batch{},
+		crew: newCrew(dir, l, plan), dead: newLines(dir, "dead"), late: newLines(dir, "late"),
 	}, nil
 }
 
@@ -80,9 +79,10 @@ func (s *Snapshot) Restore(ctx context.Context, state []byte) error {
 		if err := json.Unmarshal(state, &s.state); err != nil {
 			return fmt.Errorf("the snapshot's state is damaged: %w", err)
 		}
-		if err := s.hash.Parse(s.state.Hash); err != nil {
+		if err := s.crew.hash.Parse(s.state.Hash); err != nil {
 			return fmt.Errorf("the snapshot's state is damaged: %w", err)
 		}
+		s.crew.rows = s.state.Rows
 	}
 	listed := map[string]bool{}
 	for _, p := range s.state.Parts {
@@ -123,6 +123,9 @@ func removeUnlisted(dir string, folders []string, listed map[string]bool) error 
 
 // Write takes rows, and writes those that have become final.
 func (s *Snapshot) Write(ctx context.Context, o *stream.Output) error {
+	if s.broken == nil {
+		s.broken = s.crew.failed()
+	}
 	if s.broken != nil {
 		return s.broken
 	}
@@ -131,17 +134,13 @@ func (s *Snapshot) Write(ctx context.Context, o *stream.Output) error {
 			continue
 		}
 		if rows.Final { // nothing of an earlier window end can come any more
-			if err := s.settle(rows.Shard, rows.WindowEnd-1); err != nil {
-				return err
-			}
+			s.settle(rows.Shard, rows.WindowEnd-1)
 		}
 		rows.Retain()
 		s.pending.add(rows)
 	}
 	if o.Frontier != nil {
-		if err := s.settle(o.Frontier.Shard, o.Frontier.Final); err != nil {
-			return err
-		}
+		s.settle(o.Frontier.Shard, o.Frontier.Final)
 	}
 	if s.options.NoFiles {
 		return nil
@@ -149,92 +148,86 @@ func (s *Snapshot) Write(ctx context.Context, o *stream.Output) error {
 	return writeRecords(s.dead, s.late, o)
 }
 
-// settle writes a shard's rows up to a window end, which have all become final.
-func (s *Snapshot) settle(shard int32, final int64) error {
+// settle gathers a shard's rows up to a window end, which have all become
+// final, and hands over the hours that are complete.
+func (s *Snapshot) settle(shard int32, final int64) {
 	for _, end := range s.pending.ends(shard, final) {
-		for _, rows := range s.pending.take(shard, end) {
-			s.hash.Add(rows)
-			s.state.Rows += int64(len(rows.Cells))
-			if s.options.NoFiles {
-				rows.Release()
-				continue
-			}
-			p, err := s.part(openKey{shard, end / time.Hour.Microseconds()})
-			if err != nil {
-				return fmt.Errorf("creating a file in %s: %w", s.dir, err)
-			}
-			if err := p.add(rows); err != nil {
-				return fmt.Errorf("writing %s: %w", p.path, err)
-			}
+		hour := end / hourLength
+		b := s.hours[hour]
+		if b == nil {
+			b = &batch{}
+			s.hours[hour] = b
+		}
+		for _, r := range s.pending.drop(shard, end) {
+			b.blocks = append(b.blocks, r)
+			b.rows += len(r.Cells)
+			s.gathered += len(r.Cells)
 		}
 	}
-	return nil
+	if last, is := s.settled[shard]; !is || final > last {
+		s.settled[shard] = final
+		s.complete()
+	}
+	full := groupRows
+	if s.options.NoFiles {
+		full = hashRows
+	}
+	for s.gathered >= full {
+		s.hand(slices.Min(slices.Collect(maps.Keys(s.hours))))
+	}
 }
 
-// part finds the file of an hour; a shard moves on from hour to hour, so the
-// file of the hour before is finished.
-func (s *Snapshot) part(key openKey) (*part, error) {
-	if p, is := s.open[key]; is {
-		return p, nil
-	}
-	for other := range s.open {
-		if other.shard == key.shard {
-			if err := s.finish(other); err != nil {
-				return nil, err
-			}
+// complete hands over the hours that every shard seen so far has left behind.
+// Rows that come for one of them nevertheless go into another file of it.
+func (s *Snapshot) complete() {
+	least := slices.Min(slices.Collect(maps.Values(s.settled)))
+	for _, hour := range slices.Sorted(maps.Keys(s.hours)) {
+		if least/hourLength > hour {
+			s.hand(hour)
 		}
 	}
-	hour := time.Unix(key.hour*3600, 0).UTC()
-	path := filepath.Join(rowsFolder, hour.Format("date=2006-01-02"), hour.Format("hour=15"), fmt.Sprintf("part-%05d.parquet", s.state.Next))
-	p, err := newPart(s.dir, path, s.layout)
-	if err != nil {
-		return nil, err
-	}
-	s.state.Next++
-	s.open[key] = p
-	return p, nil
 }
 
-func (s *Snapshot) finish(key openKey) error {
-	p := s.open[key]
-	delete(s.open, key)
-	info, err := p.close()
-	if err != nil {
-		p.abandon()
-		s.broken = fmt.Errorf("finishing %s: %w", filepath.Join(s.dir, p.path), err)
-		return s.broken
+// hand gives an hour's rows to the crew, as a file of their own.
+func (s *Snapshot) hand(hour int64) {
+	b := s.hours[hour]
+	delete(s.hours, hour)
+	s.gathered -= b.rows
+	if !s.options.NoFiles {
+		at := time.UnixMicro(hour * hourLength).UTC()
+		b.path = filepath.Join(rowsFolder, at.Format("date=2006-01-02"), at.Format("hour=15"), fmt.Sprintf("part-%05d.parquet", s.state.Next))
+		s.state.Next++
+		s.handed = append(s.handed, b)
 	}
-	s.state.Parts = append(s.state.Parts, info)
-	for folder := p.path; folder != "."; {
-		folder = filepath.Dir(folder)
-		s.folders[folder] = true
-	}
-	return nil
+	s.crew.hand(b)
 }
 
-// Checkpoint finishes the open files and returns the list of all. Once a file
-// could not be finished no later checkpoint succeeds, for its rows are lost: the
-// next Write ends the run, and a new one goes on from the checkpoint before.
+// Checkpoint finishes all files and returns their list. Once a file could not
+// be finished no later checkpoint succeeds, for its rows are lost: the next Write
+// ends the run, and a new one goes on from the checkpoint before.
 func (s *Snapshot) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) {
 	if s.broken != nil {
 		return nil, s.broken
 	}
-	for key := range s.open {
-		if err := s.finish(key); err != nil {
-			return nil, err
-		}
+	for _, hour := range slices.Sorted(maps.Keys(s.hours)) {
+		s.hand(hour)
 	}
-	for folder := range s.folders {
-		if err := syncDir(filepath.Join(s.dir, folder)); err != nil {
-			return nil, fmt.Errorf("making the files in %s durable: %w", filepath.Join(s.dir, folder), err)
-		}
-		delete(s.folders, folder)
+	if s.broken = s.crew.wait(); s.broken != nil {
+		return nil, s.broken
 	}
+	if err := s.crew.sync(s.handed); err != nil {
+		s.broken = fmt.Errorf("making the files in %s durable: %w", s.dir, err)
+		return nil, s.broken
+	}
+	for _, b := range s.handed {
+		s.state.Parts = append(s.state.Parts, b.info)
+	}
+	s.handed = s.handed[:0]
 	if err := errors.Join(s.dead.finish(), s.late.finish()); err != nil {
 		return nil, fmt.Errorf("finishing dead letters and late records of %s: %w", s.dir, err)
 	}
 	s.state.Dead, s.state.Late = s.dead.files, s.late.files
-	s.state.Hash, s.state.Wait = s.hash.String(), s.pending.save()
+	s.state.Hash, s.state.Rows, s.state.Wait = s.crew.hash.String(), s.crew.rows, s.pending.save()
 	state, err := json.Marshal(s.state)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the state of the snapshot %s: %w", s.dir, err)
@@ -246,7 +239,7 @@ func (s *Snapshot) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) 
 // rows must have been checkpointed.
 func (s *Snapshot) Finish(m *Manifest) error {
 	m.Version, m.Pipeline, m.PlanHash, m.Definition = ManifestVersion, s.plan.Name, s.plan.Hash, s.plan.Text
-	m.Parts, m.ContentHash = s.state.Parts, s.hash.String()
+	m.Parts, m.ContentHash = s.state.Parts, s.state.Hash
 	m.Counts.Rows = s.state.Rows
 	m.Columns = nil
 	for _, c := range s.plan.Columns {
@@ -260,9 +253,13 @@ func (s *Snapshot) Finish(m *Manifest) error {
 
 // Close gives up what has not been checkpointed.
 func (s *Snapshot) Close() error {
-	for key, p := range s.open {
-		p.abandon()
-		delete(s.open, key)
+	for hour, b := range s.hours {
+		b.release()
+		delete(s.hours, hour)
+	}
+	_ = s.crew.wait() // whatever it says, those files are not listed anywhere
+	for _, b := range s.handed {
+		b.abandon()
 	}
 	s.pending.release()
 	return errors.Join(s.dead.abandon(), s.late.abandon())

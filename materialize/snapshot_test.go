@@ -166,8 +166,8 @@ func TestSnapshotRoundTripAndResume(t *testing.T) {
 		}
 		bare := snap(t, filepath.Join(parent, "none"), plan, SnapshotOptions{NoFiles: true}, nil)
 		play(t, bare, plan, script)
-		if bare.hash.String() != whole.ContentHash || bare.state.Rows != whole.Counts.Rows {
-			t.Fatalf("without files the content_hash is %s, with them %s", bare.hash, whole.ContentHash)
+		if bare.crew.hash.String() != whole.ContentHash || bare.crew.rows != whole.Counts.Rows {
+			t.Fatalf("without files the content_hash is %s, with them %s", bare.crew.hash, whole.ContentHash)
 		}
 		if _, err := os.Stat(filepath.Join(parent, "none")); err == nil {
 			t.Fatal("a snapshot without files leaves some")
