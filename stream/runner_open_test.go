@@ -36,7 +36,7 @@ func openWorker(t *testing.T) (*worker, []territoryCells) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &worker{run: &Runner{cfg: Config{Shape: Shape{Workers: 1, Shards: 1}}}, shards: []*shardSeat{{shard: s}}}
+	w := &worker{run: &Runner{cfg: Config{Shape: Shape{Workers: 1, Shards: 1}}.withDefaults()}, shards: []*shardSeat{{shard: s}}}
 	return w, s.shape.byTerritory(cells)
 }
 

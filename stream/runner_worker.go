@@ -94,8 +94,13 @@ func (w *worker) take(ctx context.Context, m message) (done bool, err error) {
 func (w *worker) merge(p *Partials) error {
 	s := w.seat(ShardOf(p.Territory, w.run.cfg.Shape.Shards))
 	s.used = true
+	before := s.shard.stats
 	if err := s.shard.Merge(p); err != nil {
 		return fmt.Errorf("shard %d: %w", s.id, err)
+	}
+	if s.shard.stats.Beyond != before.Beyond {
+		w.stats.note(&before, &s.shard.stats)
+		w.run.cfg.Logger.Error("partials came behind the final frontier and were dropped", "shard", s.id, "pane_us", p.Pane, "cells", len(p.Cells))
 	}
 	w.run.partials.Put(p)
 	return nil
@@ -150,8 +155,9 @@ func (w *worker) step(ctx context.Context) error {
 	s := w.shards[w.turn]
 	w.turn = (w.turn + 1) % len(w.shards)
 	start, blocked := time.Now(), w.stats.blocked.Load()
-	o := &Output{}
+	o, before := &Output{}, s.shard.stats
 	more, err := s.shard.Step(o)
+	w.stats.note(&before, &s.shard.stats)
 	if err != nil {
 		return fmt.Errorf("shard %d: %w", s.id, err)
 	}

@@ -37,6 +37,7 @@ type Stats struct {
 	Sinks       []SinkStats
 	Checkpoint  CheckpointStats
 	Control     int64 // entries of the control log
+	Beyond      int64 // cells' partials that came behind the final frontier and were dropped, since the run's start: a defect
 }
 
 // PartitionStats is how a source partition is.
@@ -109,9 +110,17 @@ type partitionState struct {
 
 // workerCounters are read by other goroutines than the worker's.
 type workerCounters struct {
-	rows    atomic.Int64
-	busy    atomic.Int64 // ns
-	blocked atomic.Int64 // ns
+	rows      atomic.Int64
+	overflows atomic.Int64 // since the run's start, like beyond
+	beyond    atomic.Int64
+	busy      atomic.Int64 // ns
+	blocked   atomic.Int64 // ns
+}
+
+// note adds what a shard did since before.
+func (c *workerCounters) note(before, now *ShardStats) {
+	c.overflows.Add(now.Overflows - before.Overflows)
+	c.beyond.Add(now.Beyond - before.Beyond)
 }
 
 // publish lets others see how the partition is.
@@ -135,12 +144,15 @@ func (r *Runner) Stats() Stats {
 	}
 	s.Incarnation, s.Control = r.incarnation, r.control.count()
 	s.Provisional, s.Final = r.exchange.frontier()
+	s.Counts.Overflows = r.overflows
 	for _, p := range r.partitions {
 		s.partition(p)
 	}
 	for _, w := range r.workers {
 		rows := w.stats.rows.Load()
 		s.Counts.Rows += rows
+		s.Counts.Overflows += w.stats.overflows.Load()
+		s.Beyond += w.stats.beyond.Load()
 		s.Workers = append(s.Workers, WorkerStats{
 			Rows: rows, Busy: time.Duration(w.stats.busy.Load()), Blocked: time.Duration(w.stats.blocked.Load()), Queue: len(w.in),
 		})

@@ -69,6 +69,7 @@ func events(send figure, s stream.Stats) {
 	send(prometheus.CounterValue, "events_aggregated_total", "Events that were aggregated.", float64(s.Counts.Aggregated))
 	send(prometheus.CounterValue, "rows_total", "Rows emitted.", float64(s.Counts.Rows))
 	send(prometheus.CounterValue, "overflows_total", "Values that are null because they do not fit their column.", float64(s.Counts.Overflows))
+	send(prometheus.CounterValue, "partials_dropped_total", "Cells' partials that came behind the final frontier; above 0 is a defect.", float64(s.Beyond))
 }
 
 func frontiers(send figure, s stream.Stats) {
@@ -169,19 +170,26 @@ func modelScore(name string, s models.Score) *pb.ModelScore {
 // scoresWithin is how long a busy pipeline may take to tell its scores.
 const scoresWithin = 2 * time.Second
 
-// modelScores are the scores of all models, in the definition's order.
-func (a *assembly) modelScores() []*pb.ModelScore {
+// scores are the scores of all models, in the definition's order.
+func (a *assembly) scores() []models.Score {
 	ctx, cancel := context.WithTimeout(context.Background(), scoresWithin)
 	defer cancel()
+	return a.runner.Scores(ctx)
+}
+
+// modelScores are the same as the service tells them.
+func (a *assembly) modelScores() []*pb.ModelScore {
 	var all []*pb.ModelScore
-	for i, s := range a.runner.Scores(ctx) {
+	for i, s := range a.scores() {
 		all = append(all, modelScore(a.plan.Models[i].Name, s))
 	}
 	return all
 }
 
 func scores(send figure, a *assembly) {
-	for _, m := range a.modelScores() {
+	for i, s := range a.scores() {
+		m := modelScore(a.plan.Models[i].Name, s)
+		send(prometheus.CounterValue, "demand_steps_rejected_total", "Steps of a model's weights that were left out.", float64(s.StepsRejected), "model", m.Model)
 		send(prometheus.CounterValue, "model_forecasts_total", "Forecasts that were judged.", float64(m.Forecasts), "model", m.Model)
 		if m.Forecasts == 0 {
 			continue
