@@ -15,7 +15,7 @@ import (
 
 // groupRows is when a file or a row group is full: large enough to compress
 // well, small enough that the blocks waiting for it fit in memory many times.
-const groupRows = 64 << 10
+const groupRows = 48 << 10
 
 // hashRows is how many rows are hashed at a time where no file is written: as
 // few as are worth a goroutine, so that they are still near.

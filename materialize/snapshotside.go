@@ -1,6 +1,7 @@
 package materialize
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -55,10 +56,7 @@ func (s *snapshotSide) Next(ctx context.Context) (*SidePane, error) {
 	if len(s.open) == 0 {
 		return nil, io.EOF
 	}
-	pane := &SidePane{End: s.open[0].end()}
-	for _, r := range s.open {
-		pane.End = min(pane.End, r.end())
-	}
+	pane := &SidePane{End: s.end()}
 	waiting := pending{}
 	for _, r := range s.open {
 		for !r.ended && r.end() == pane.End {
@@ -73,8 +71,18 @@ func (s *snapshotSide) Next(ctx context.Context) (*SidePane, error) {
 	return pane, ctx.Err()
 }
 
-// advance closes files that have ended and opens those of the next hour when
-// none is open.
+// end is the least window end of the files that are open.
+func (s *snapshotSide) end() int64 {
+	end := s.open[0].end()
+	for _, r := range s.open {
+		end = min(end, r.end())
+	}
+	return end
+}
+
+// advance closes files that have ended and opens those that may hold the next
+// window end: the next of all when none is open, and others of its hour that do
+// not begin later.
 func (s *snapshotSide) advance() error {
 	kept := s.open[:0]
 	for _, r := range s.open {
@@ -87,7 +95,7 @@ func (s *snapshotSide) advance() error {
 		}
 	}
 	s.open = kept
-	for len(s.waiting) > 0 && (len(s.open) == 0 || sameHour(s.open[0].path, s.waiting[0].Path)) {
+	for len(s.waiting) > 0 && (len(s.open) == 0 || sameHour(s.open[0].path, s.waiting[0].Path) && s.waiting[0].First <= s.end()) {
 		r, err := openPart(s.dir, s.waiting[0].Path, s.manifest.Columns)
 		if err != nil {
 			return fmt.Errorf("opening %s: %w", filepath.Join(s.dir, s.waiting[0].Path), err)
@@ -100,10 +108,12 @@ func (s *snapshotSide) advance() error {
 	return nil
 }
 
-// inOrder sorts files by their folders, which sort by time.
+// inOrder sorts files by their folders, which sort by time, and by what they begin with.
 func inOrder(parts []Part) []Part {
 	sorted := slices.Clone(parts)
-	slices.SortStableFunc(sorted, func(a, b Part) int { return strings.Compare(path.Dir(a.Path), path.Dir(b.Path)) })
+	slices.SortStableFunc(sorted, func(a, b Part) int {
+		return cmp.Or(strings.Compare(path.Dir(a.Path), path.Dir(b.Path)), cmp.Compare(a.First, b.First))
+	})
 	return sorted
 }
 
