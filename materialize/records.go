@@ -58,8 +58,13 @@ func (r *Records) Write(ctx context.Context, o *stream.Output) error {
 	return writeRecords(r.dead, r.late, o)
 }
 
-// writeRecords writes an output's dead letters and late records as lines.
+// writeRecords writes an output's dead letters and late records as lines. Once
+// lines were lost it fails for every output, so that the run ends and a new one
+// goes on from the checkpoint before: no later one would succeed.
 func writeRecords(dead, late *lines, o *stream.Output) error {
+	if err := errors.Join(dead.broken, late.broken); err != nil {
+		return err
+	}
 	for i := range o.Dead {
 		if err := dead.write(deadLine(&o.Dead[i])); err != nil {
 			return fmt.Errorf("writing a dead letter: %w", err)

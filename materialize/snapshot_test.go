@@ -290,25 +290,31 @@ func TestSnapshotDiskFull(t *testing.T) {
 	finish(t, again, dir, expected(plan, []step{first}))
 }
 
-// Dead letters and late records on a full disk: the same.
+// Dead letters and late records on a full disk: the same, also where no further
+// one comes that would need the disk.
 func TestRecordsDiskFull(t *testing.T) {
-	r := NewRecords(t.TempDir())
-	o := (&step{dead: 1, late: 1}).output(nil)
-	if err := r.Write(t.Context(), o); err != nil {
-		t.Fatal(err)
-	}
-	withLittleDisk(t, func() {
-		if _, err := r.Checkpoint(t.Context(), 1); err == nil {
-			t.Error("with a full disk a checkpoint succeeds")
+	plan := planOf(t, "snap", "none", "json")
+	for name, open := range map[string]func(dir string) stream.Sink{
+		"records":  func(dir string) stream.Sink { return NewRecords(dir) },
+		"snapshot": func(dir string) stream.Sink { return snap(t, dir, plan, SnapshotOptions{}, nil) },
+	} {
+		sink := open(t.TempDir())
+		if err := sink.Write(t.Context(), (&step{dead: 1, late: 1}).output(plan)); err != nil {
+			t.Fatal(err)
 		}
-	})
-	if _, err := r.Checkpoint(t.Context(), 2); err == nil {
-		t.Error("a checkpoint succeeds although records before it were lost")
+		withLittleDisk(t, func() {
+			if _, err := sink.Checkpoint(t.Context(), 1); err == nil {
+				t.Errorf("%s: with a full disk a checkpoint succeeds", name)
+			}
+		})
+		if _, err := sink.Checkpoint(t.Context(), 2); err == nil {
+			t.Errorf("%s: a checkpoint succeeds although records before it were lost", name)
+		}
+		if err := sink.Write(t.Context(), (&step{}).output(plan)); err == nil {
+			t.Errorf("%s: the run goes on although no checkpoint can succeed", name)
+		}
+		_ = sink.Close()
 	}
-	if err := r.Write(t.Context(), o); err == nil {
-		t.Error("the run goes on although no checkpoint can succeed")
-	}
-	_ = r.Close()
 }
 
 // withLittleDisk runs f while no file of this process may grow beyond 16 bytes.
