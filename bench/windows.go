@@ -35,12 +35,12 @@ func windows(ctx context.Context, flags *flag.FlagSet, arguments []string) error
 	if err != nil {
 		return err
 	}
-	if w.events, err = record(ctx, plan, *data, from.UnixMicro(), from.Add(2*time.Hour).UnixMicro()); err != nil {
+	if w.events, err = record(ctx, plan, *data, from.UnixMicro(), from.Add(hours*time.Hour).UnixMicro()); err != nil {
 		return err
 	}
 	fmt.Printf("%-58s %9s %9s %8s\n", "ratio", "s", "s of base", "ratio")
 	for _, measure := range []func(context.Context) error{
-		w.fanOut, w.wideRing, w.cities, w.sparse, w.hotSpot, w.panes, w.allocations,
+		w.fanOut, w.wideRing, w.cities, w.sparse, w.hotSpot, w.panes, w.values, w.allocations,
 	} {
 		if err := measure(ctx); err != nil {
 			return err
@@ -48,6 +48,9 @@ func windows(ctx context.Context, flags *flag.FlagSet, arguments []string) error
 	}
 	return nil
 }
+
+// hours of the taxis are used.
+const hours = 2
 
 // load reads a definition, one text in it replaced by another.
 func load(path, old, text string) (*pipeline.Plan, error) {
