@@ -35,7 +35,6 @@ type Feed struct {
 	encode     feedEncoder
 	client     *kgo.Client
 	partitions int32
-	announced  bool // the schema stands in every partition
 
 	mu     sync.Mutex
 	failed error // of the first record that could not be delivered
@@ -66,8 +65,10 @@ func NewFeed(plan *pipeline.Plan, o FeedOptions) (*Feed, error) {
 // Name is "feed".
 func (f *Feed) Name() string { return "feed" }
 
-// Restore connects, and makes the topics that are missing.
+// Restore connects, makes the topics that are missing, and announces the run: a
+// reader learns of the incarnation, and of the columns, before any row.
 func (f *Feed) Restore(ctx context.Context, state []byte) error {
+	running := context.WithoutCancel(ctx)
 	client, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(5 * time.Millisecond), kgo.RecordDeliveryTimeout(deliverWithin),
@@ -91,6 +92,18 @@ func (f *Feed) Restore(ctx context.Context, state []byte) error {
 		if f.partitions, err = haveTopic(ctx, admin, topic, partitions); err != nil {
 			return fmt.Errorf("making the topic %s: %w", topic, err)
 		}
+	}
+	return f.announce(running)
+}
+
+// announce puts the schema into every partition.
+func (f *Feed) announce(ctx context.Context) error {
+	value, err := f.encode.schema(f.options.Incarnation())
+	if err != nil {
+		return fmt.Errorf("encoding the feed's schema: %w", err)
+	}
+	for p := range f.partitions {
+		f.produce(ctx, &kgo.Record{Topic: f.topic, Partition: p, Value: value})
 	}
 	return nil
 }
@@ -128,16 +141,6 @@ func haveTopic(ctx context.Context, admin *kadm.Client, topic string, partitions
 func (f *Feed) Write(ctx context.Context, o *stream.Output) error {
 	if err := f.failure(); err != nil {
 		return err
-	}
-	if !f.announced {
-		for p := range f.partitions {
-			value, err := f.encode.schema(f.options.Incarnation())
-			if err != nil {
-				return err
-			}
-			f.produce(ctx, &kgo.Record{Topic: f.topic, Partition: p, Value: value})
-		}
-		f.announced = true
 	}
 	for _, rows := range o.Rows {
 		if err := f.rows(ctx, rows); err != nil {

@@ -67,6 +67,7 @@ func feedConforms(t *testing.T, address string) {
 			feedRoundTrip(t, address, format)
 			feedRecords(t, address, format)
 			feedIncarnations(t, address, format)
+			feedAnnounces(t, address, format)
 		})
 	}
 	t.Run("topics", func(t *testing.T) { feedTopics(t, address) })
@@ -284,9 +285,30 @@ func feedMissing(t *testing.T, address string) {
 		t.Errorf("a missing topic: %v", err)
 	}
 	topic := own("empty")
-	flush(t, toFeed(t, address, planOf(t, "feed", topic, "json"), 1))
+	client, err := kgo.NewClient(kgo.SeedBrokers(address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := kadm.NewClient(client).CreateTopic(t.Context(), 1, -1, nil, topic); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := OpenFeedSide(t.Context(), topic, kgo.SeedBrokers(address)); err == nil || !strings.Contains(err.Error(), "no schema") {
 		t.Errorf("an empty topic: %v", err)
+	}
+}
+
+// A run announces itself before it has any row: by what earlier ones wrote,
+// readers then know that its frontiers are the ones to wait for.
+func feedAnnounces(t *testing.T, address, format string) {
+	topic := own("announces." + format)
+	flush(t, toFeed(t, address, planOf(t, "feed", topic, format), 4))
+	for _, all := range consumed(t, address, topic, 2) {
+		for _, r := range all {
+			if len(all) != 1 || !strings.Contains(string(r.Value), "n_k0_w1m") {
+				t.Errorf("%d records, %q", len(all), r.Value)
+			}
+		}
 	}
 }
 

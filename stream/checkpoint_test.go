@@ -230,7 +230,7 @@ func TestCheckpointTakesTooLong(t *testing.T) {
 		r, err := NewRunner(Config{
 			Plan: plan, Source: &memorySource{partitions: dealt, batch: 2, bounded: true}, Sinks: []Sink{sink}, Generations: store,
 			Progress: func(s Stats) { late = late || strings.Contains(s.Checkpoint.LastError, errTimeout.Error()) },
-			Range: Range{Bounded: true, FinalOnly: true}, Shape: Shape{Workers: 2, Shards: 4, Depth: 1, Queue: 1},
+			Range:    Range{Bounded: true, FinalOnly: true}, Shape: Shape{Workers: 2, Shards: 4, Depth: 1, Queue: 1},
 			Timing: Timing{Interval: time.Second, MinPause: time.Second, Timeout: 900 * time.Millisecond, Drift: time.Minute},
 		})
 		if err != nil {

@@ -38,6 +38,7 @@ type Runner struct {
 // life is how far a run has come.
 type life struct {
 	phase   atomic.Int32
+	claimed atomic.Int64 // Runner.incarnation, once it is known
 	started time.Time
 	ready   chan struct{} // closed when the machines are there
 	over    chan struct{} // closed when Run returns
@@ -158,6 +159,11 @@ func (r *Runner) watch(ctx context.Context, over <-chan struct{}) {
 		}
 	}
 }
+
+// Incarnation is the number of this run among those of its state: 0 before the
+// state was claimed, and where no generations are kept. Sinks may ask for it from
+// Restore on. It may be called from any goroutine.
+func (r *Runner) Incarnation() int64 { return r.life.claimed.Load() }
 
 // Stop lets the run end with a checkpoint. It may be called from any goroutine.
 func (r *Runner) Stop() {

@@ -19,6 +19,7 @@ func (r *Runner) start(ctx context.Context) error {
 		if r.incarnation, p, err = r.cfg.Generations.Start(ctx); err != nil {
 			return fmt.Errorf("claiming the state: %w", err)
 		}
+		r.life.claimed.Store(r.incarnation)
 		r.cfg.Crash(CrashClaimed)
 	}
 	held, err := r.startControl(ctx)

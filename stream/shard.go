@@ -35,6 +35,7 @@ type Shard struct {
 	asked       frontiers // as Advance was told, whole panes
 	done        frontiers // Invariant: everything at or before is closed; whole panes
 	told        frontiers // in the last output
+	again       bool      // told by an earlier incarnation, of which nobody may have heard
 	stats       ShardStats
 }
 
@@ -200,8 +201,8 @@ func (s *Shard) Step(out *Output) (more bool, err error) {
 			}
 		}
 	}
-	if s.done != s.told {
-		s.told = s.done
+	if s.done != s.told || s.again && s.done != (frontiers{NoTime, NoTime}) {
+		s.told, s.again = s.done, false
 		out.Frontier = &Frontier{Shard: s.id, Provisional: s.done.provisional, Final: s.done.final}
 	}
 	return more, nil

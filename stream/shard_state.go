@@ -176,8 +176,10 @@ func (f *forecast) save() []byte {
 	return w.out
 }
 
-// Restore brings a new shard to a saved state; entries may come in any order.
+// Restore brings a new shard to a saved state; entries may come in any order. Its
+// next Step tells the frontier again: only the newest incarnation's counts.
 func (s *Shard) Restore(entries []Entry) error {
+	s.again = true
 	for _, e := range entries {
 		if err := s.restore(e); err != nil {
 			return fmt.Errorf("restoring %x of shard %d: %w", e.Key, s.id, err)

@@ -88,7 +88,7 @@ type CheckpointStats struct {
 	Completed  int64
 	Failed     int64
 	LastError  string // of the last one; empty: it was committed
-	Degraded   bool // so many failed in a row that somebody should look
+	Degraded   bool   // so many failed in a row that somebody should look
 }
 
 // partitionCounters are read by other goroutines than the partition's.

@@ -91,7 +91,7 @@ func (a *assembly) makeSinks() error {
 			return err
 		}
 		feed, err := materialize.NewFeed(a.plan, materialize.FeedOptions{
-			Client: options, Shards: a.flags.shards, Incarnation: func() int64 { return a.runner.Stats().Incarnation },
+			Client: options, Shards: a.flags.shards, Incarnation: func() int64 { return a.runner.Incarnation() },
 		})
 		if err != nil {
 			return err
