@@ -65,7 +65,24 @@ func live(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
 		return err
 	}
 	defer done()
-	return s.measure(ctx, topic, server)
+	if err := s.measure(ctx, topic, server); err != nil {
+		return err
+	}
+	return printMemory(pipeline.Process.Pid)
+}
+
+// printMemory prints what Linux counts as a process's resident memory.
+func printMemory(pid int) error {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(status)) {
+		if name, amount, _ := strings.Cut(line, ":"); name == "VmRSS" || name == "VmHWM" || name == "RssAnon" {
+			fmt.Printf("%s %s\n", map[string]string{"VmRSS": "resident memory", "VmHWM": "at its peak", "RssAnon": "without the program itself"}[name], strings.TrimSpace(amount))
+		}
+	}
+	return nil
 }
 
 // servers are the connections to the pipeline and to the empty handler.
