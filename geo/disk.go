@@ -104,8 +104,9 @@ func (d *Disks) SumAt(s Sources, own []Cell) error {
 	if err := d.check(&s); err != nil {
 		return err
 	}
+	var last cursor
 	for _, c := range own {
-		if _, ok := d.frame.Rank(c); !ok {
+		if i := d.frame.chartOf(c, &last); uint(i) >= uint(d.frame.own) {
 			return fmt.Errorf("disk sums: cell %x is not of territory %s", uint64(c), d.frame.territories.Name(d.frame.id))
 		}
 	}

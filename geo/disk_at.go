@@ -20,8 +20,10 @@ func (c *cones) at(s Sources, own []Cell) {
 		c.planes = append(c.planes, plane{sources: b.low, reach: b.widened(int32(c.widest))})
 	}
 	c.found.reset()
+	f := c.frame
+	var last cursor
 	for _, cell := range own {
-		at, _ := c.frame.Position(cell)
+		at := f.spot(&f.charts[f.chartOf(cell, &last)], digitsBelow(cell, f.coarse, f.depth))
 		group := c.groups.near(at)
 		if group >= 0 && !c.planes[group].reach.holds(at) {
 			group = -1
@@ -40,30 +42,27 @@ func (c *cones) at(s Sources, own []Cell) {
 
 // fillGiven writes the sums over one ring about given spots into the columns, from row `from` on.
 func (c *cones) fillGiven(columns [][]uint64, at []Spot, from int, p *plane, k int) {
-	g := &c.grids
 	for i, s := range at {
 		o := p.within(s, int32(k))
 		for w, column := range columns {
-			layer, w := w/2*g.spots, w&1
-			column[from+i] = g.a[layer+o.a0][w] + g.a[layer+o.a1][w] - g.b[layer+o.b0][w] -
-				g.b[layer+o.b1][w] - g.c[layer+o.c0][w] - g.c[layer+o.c1][w]
+			column[from+i] = c.grids.sum(0, w, o)
 		}
 	}
 }
 
-// within are the indices of the six loads of a disk about a spot of the plane, none of them beyond it.
+// within are the spots of the six loads of a disk about a spot of the plane, none of them beyond it.
 func (p *plane) within(s Spot, k int32) corners {
 	x, y := s.X-p.low.X, s.Y-p.low.Y
 	left, below := max(x-k-1, 0), max(y-k-1, 0)
 	right, above := min(x+k, p.stride-1), min(y+k, p.height-1)
 	beyondRight, beyondTop := x+k-right, y+k-above
-	at := func(x, y int32) int { return p.first + int(y)*int(p.stride) + int(x) }
+	first, row := p.first, int(p.stride)
 	return corners{
-		a0: at(left, below),
-		a1: at(right, above),
-		b0: at(left, y-1),
-		b1: at(right, max(y-1-beyondRight, 0)),
-		c0: at(x-1, below),
-		c1: at(max(x-1-beyondTop, 0), above),
+		a0: first + int(below)*row + int(left),
+		a1: first + int(above)*row + int(right),
+		b0: first + int(y-1)*row + int(left),
+		b1: first + int(max(y-1-beyondRight, 0))*row + int(right),
+		c0: first + int(below)*row + int(x-1),
+		c1: first + int(above)*row + int(max(x-1-beyondTop, 0)),
 	}
 }

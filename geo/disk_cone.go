@@ -96,20 +96,17 @@ func (c *cones) raise(s Sources) {
 		c.planes[i].first = spots
 		spots += int(c.planes[i].stride) * int(c.planes[i].height)
 	}
-	layers := (s.Words + 1) / 2
 	g := &c.grids
-	g.resize(spots, layers)
+	g.resize(spots, s.Words)
 	for i, at := range c.sources {
-		k := c.planes[c.groups.of(at)].index(at)
+		spot := c.planes[c.groups.of(at)].index(at)
 		i = c.source(i)
 		for w, v := range s.Values[i*s.Words : (i+1)*s.Words] {
-			g.b[w/2*spots+k][w&1] += v
+			g.put(spot, w, v)
 		}
 	}
-	for layer := range layers {
-		for i := range c.planes {
-			g.build(layer, &c.planes[i])
-		}
+	for i := range c.planes {
+		g.build(&c.planes[i])
 	}
 }
 
@@ -175,16 +172,20 @@ func (c *cones) fill(b *Block, first int) {
 // fillRing writes the sums over one ring about the spots `at` of a plane into the columns, from row
 // `from` on.
 func (c *cones) fillRing(columns [][]uint64, at []int32, from int, p *plane, k int) {
-	to := from + len(at)
+	g, to := &c.grids, from+len(at)
 	for w := 0; w < len(columns); w += 2 {
-		if w+1 < len(columns) {
-			l := c.grids.loadsOf(w/2, p, k)
-			l.fill(columns[w][from:to], columns[w+1][from:to], at)
-			continue
-		}
-		column, o := columns[w][from:to], p.corners(k)
-		for i, spot := range at {
-			column[i] = c.grids.sum(w/2*c.grids.spots+int(spot), w&1, o)
+		switch column := columns[w][from:to]; {
+		case w/2 == g.layers:
+			l := g.single.loads(0, p, k)
+			fillSingles(&l, column, at)
+		case w+1 < len(columns):
+			l := g.pairs.loads(w/2*g.spots, p, k)
+			fillPairs(&l, column, columns[w+1][from:to], at)
+		default: // the other word of the pair is not shown
+			o := p.corners(k)
+			for i, spot := range at {
+				column[i] = g.sum(int(spot), w, o)
+			}
 		}
 	}
 }

@@ -69,7 +69,7 @@ func (c *cones) find(e Exists) {
 	f := c.frame
 	size := len(c.leaves.bits)
 	reach := int32(innerRadius(f.depth) + c.widest)
-	look := finder{group: -1, base: e.Word / 2 * c.grids.spots, word: e.Word & 1, mask: e.Mask}
+	look := finder{group: -1, word: e.Word, mask: e.Mask}
 	for i := range f.charts[:f.own] {
 		ch := &f.charts[i]
 		if ch.apex > 0 {
@@ -127,7 +127,7 @@ type finder struct {
 	plane                 *plane
 	near                  box // about which a disk one wider than the widest may meet the sources
 	widest, inner, beyond corners
-	base, word            int // of the sum that is not 0
+	word                  int // of which the sum is not 0
 	mask                  uint64
 }
 
@@ -156,7 +156,7 @@ func (c *cones) findBlock(f *finder, centre Spot, leaves []Spot, first Cell) {
 		if !f.near.holds(at) {
 			continue
 		}
-		index := f.base + f.plane.index(at)
+		index := f.plane.index(at)
 		if c.grids.sum(index, f.word, f.beyond)&f.mask == 0 {
 			continue
 		}
@@ -178,7 +178,7 @@ func (c *cones) findEach(f *finder, centre Spot, leaves []Spot, bits []Cell, fir
 			continue
 		}
 		index := f.plane.index(at)
-		if c.grids.sum(f.base+index, f.word, f.widest)&f.mask != 0 {
+		if c.grids.sum(index, f.word, f.widest)&f.mask != 0 {
 			c.found.add(first|bits[i], f.group, index)
 		}
 	}

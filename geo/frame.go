@@ -131,6 +131,24 @@ func (f *Frame) spot(in *chart, number int) Spot {
 // gathered is the cell that Position put into a spot of a frame that does not unfold.
 func gathered(s Spot) Cell { return Cell(uint32(s.X))<<32 | Cell(uint32(s.Y)) }
 
+// cursor remembers the chart of the last cell: cells that are near in order are mostly in one.
+type cursor struct {
+	cell  Cell
+	chart int32 // −1: in none
+}
+
+// chartOf is the number of the chart that a cell lies in, −1 for none.
+func (f *Frame) chartOf(c Cell, last *cursor) int32 {
+	if at := ancestorAt(c, f.coarse); at != last.cell {
+		i, ok := f.byCell[at]
+		if !ok {
+			i = -1
+		}
+		*last = cursor{at, i}
+	}
+	return last.chart
+}
+
 // Rank numbers the territory's own cells in ascending order, leaving out numbers only where a pentagon
 // lacks children; false for a cell that is not the territory's own.
 func (f *Frame) Rank(c Cell) (int, bool) {
