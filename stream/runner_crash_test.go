@@ -188,6 +188,44 @@ func TestAbortLive(t *testing.T) {
 	}
 }
 
+// A source that has got more partitions is read on: they come in at the global
+// watermark, crashes or not, and the same is said by a replay of all of them.
+func TestNewPartitions(t *testing.T) {
+	joined, late := 0, int64(0)
+	for seed := range uint64(8) {
+		r := rand.New(rand.NewPCG(seed, 4))
+		plan := testPlan(t, int64(seed%2)*4*second, int64(seed%3)*10*second, 0)
+		dealt := live(seed)
+		synctest.Test(t, func(t *testing.T) {
+			store := newMemoryStore()
+			cfg := liveConfig(plan, dealt)
+			all := cfg.Source.(*memorySource)
+			fewer := *all
+			fewer.partitions = dealt[:1+seed%2]
+			cfg.Source = &fewer
+			attempt(t, cfg, store, "", 0, time.Duration(5+r.IntN(30))*time.Second)
+			cfg.Source = all
+			for _, point := range []string{CrashJoined, CrashJoinDurable, CrashBeforeCommit} {
+				attempt(t, cfg, store, point, 1, 20*time.Second)
+			}
+			sink, s, _ := attempt(t, cfg, store, "", 0, liveFor)
+			if len(s.Partitions) != len(dealt) {
+				t.Errorf("%d partitions", len(s.Partitions))
+			}
+			for _, e := range s.Control {
+				if e.Kind == ControlJoin && e.Next == 0 && e.Watermark != NoTime {
+					joined++
+				}
+			}
+			late += s.Counts.Late
+			replayed(t, plan, dealt, sink, s, 2)
+		})
+	}
+	if joined < 8 || late == 0 {
+		t.Errorf("%d partitions came in, %d late events: this tests nothing", joined, late)
+	}
+}
+
 // Crashed at every point, and started again, a bounded run gives the rows of an
 // undisturbed one.
 func TestCrashBounded(t *testing.T) {

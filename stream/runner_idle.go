@@ -89,6 +89,11 @@ func (p *partition) rejoin(ctx context.Context) error {
 	if !p.task.Passed().Idle {
 		return nil
 	}
+	return p.join(ctx, "partition came back")
+}
+
+// join brings the partition into the minimum.
+func (p *partition) join(ctx context.Context, what string) error {
 	watermark := p.run.exchange.join(p.index, p.task, &p.out)
 	p.run.cfg.Crash(CrashJoined)
 	applied, err := p.run.control.append(ctx, ControlEntry{
@@ -99,7 +104,7 @@ func (p *partition) rejoin(ctx context.Context) error {
 	}
 	p.run.cfg.Crash(CrashJoinDurable)
 	p.queue.applied = applied
-	p.run.cfg.Logger.Info("partition came back", "partition", p.id, "position", p.position, "watermark_us", watermark)
+	p.run.cfg.Logger.Info(what, "partition", p.id, "position", p.position, "watermark_us", watermark)
 	return nil
 }
 

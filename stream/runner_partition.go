@@ -24,6 +24,7 @@ type partition struct {
 	out      Ingested
 	barriers chan *barrier
 	passed   int64 // barriers
+	fresh    bool  // the source has got it since the pointer was made
 	ended    bool  // at the end of bounded input
 	closed   bool  // Task.End was called
 	stats    partitionCounters

@@ -46,7 +46,7 @@ func (r *Runner) start(ctx context.Context) error {
 		return err
 	}
 	r.cfg.Crash(CrashRestored)
-	if err := r.resume(held); err != nil {
+	if err := r.resume(ctx, held); err != nil {
 		return err
 	}
 	return r.open(ctx, listed)
@@ -95,7 +95,8 @@ func (r *Runner) startSource(ctx context.Context, p *Pointer) ([]Partition, erro
 }
 
 // checkPointer refuses a state that was made by another run than this one. What
-// a live source describes (its end) may have changed.
+// a live source describes (its end) may have changed, and it may have got more
+// partitions.
 func (r *Runner) checkPointer(p *Pointer, listed []Partition) error {
 	if p == nil {
 		return nil
@@ -114,7 +115,8 @@ func (r *Runner) checkPointer(p *Pointer, listed []Partition) error {
 		is = append(is, s.ID)
 	}
 	slices.Sort(was)
-	if !slices.Equal(was, is) {
+	gone := slices.ContainsFunc(was, func(id int32) bool { return !slices.Contains(is, id) })
+	if gone || r.cfg.Range.Bounded && len(is) > len(was) {
 		return fmt.Errorf("%w: its partitions are %v, the source has %v", ErrMismatch, was, is)
 	}
 	if !r.cfg.Range.Bounded {
@@ -205,9 +207,10 @@ func (r *Runner) restore(ctx context.Context, p *Pointer) error {
 		if err := part.task.Restore(rest); err != nil {
 			return err
 		}
+		part.fresh = true
 		for _, s := range p.Partitions {
 			if s.ID == part.id {
-				part.position = s.Position
+				part.position, part.fresh = s.Position, false
 			}
 		}
 	}
@@ -275,9 +278,14 @@ func (r *Runner) startSinks(ctx context.Context, p *Pointer) error {
 // that is known to have come back must be counted before others go on. What a
 // partition passes on as it leaves goes to the shards at once, for its watermark
 // covers it.
-func (r *Runner) resume(held []numbered) error {
+//
+// A partition that the source has got since the pointer comes in as one that
+// comes back does: at the global watermark, so that nothing it holds is behind
+// the frontier.
+func (r *Runner) resume(ctx context.Context, held []numbered) error {
 	for i, p := range r.partitions {
 		p.queue = newControlQueue(held, p.id, p.queue.applied)
+		p.fresh = p.fresh && len(p.queue.pending) == 0 // else it came in before, and does so again
 		p.reapply()
 		for _, q := range p.out.Partials {
 			if err := r.workers[r.exchange.worker(ShardOf(q.Territory, r.cfg.Shape.Shards))].merge(q); err != nil {
@@ -288,6 +296,15 @@ func (r *Runner) resume(held []numbered) error {
 		m := r.exchange.minimum
 		at := &m.partitions[i]
 		at.passed, at.watermark, at.first, at.accepted = p.task.Passed(), p.task.Watermark(), p.task.Watermark(), p.task.Accepted()
+		p.publish()
+	}
+	for _, p := range r.partitions {
+		if !p.fresh {
+			continue
+		}
+		if err := p.join(ctx, "partition is new"); err != nil {
+			return fmt.Errorf("partition %d: %w", p.id, err)
+		}
 		p.publish()
 	}
 	return nil

@@ -45,6 +45,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	spread(send, s)
 	checkpoint(send, s.Checkpoint)
 	scores(send, c.run)
+	if growing, ok := c.run.source.(interface{ NewPartitions() int }); ok {
+		send(prometheus.GaugeValue, "new_partitions", "Partitions that the source has got since this process began: a restart reads them.", float64(growing.NewPartitions()))
+	}
 	cells, bytes := c.run.store.Size()
 	send(prometheus.GaugeValue, "store_cells", "Cells with a row in the serving store.", float64(cells))
 	send(prometheus.GaugeValue, "store_bytes", "Bytes of rows in the serving store.", float64(bytes))
