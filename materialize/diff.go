@@ -18,7 +18,7 @@ type Difference struct {
 	Differ   int64            // of them: those whose values differ or that one side lacks
 	OnlyA    int64            // of them: rows that only A has
 	OnlyB    int64            // of them: rows that only B has
-	NotFinal int64            // rows not final on one of the sides yet, not compared
+	NotFinal int64            // rows not final on one of the sides yet, or that it may still get: not compared
 	Outside  int64            // rows at window ends that the other side does not cover
 	Columns  map[string]int64 // differing values by column
 	Examples []string         // the first few differences
@@ -122,7 +122,11 @@ func next(ctx context.Context, s Side) (*SidePane, error) {
 
 // oneSided counts a pane that the other side has no rows in.
 func (d *comparison) oneSided(p *SidePane, covered, isA bool) {
-	empty := &SidePane{End: p.End}
+	lacks := d.b
+	if !isA {
+		lacks = d.a
+	}
+	empty := &SidePane{End: p.End, Whole: lacks.Whole(p.End)}
 	switch {
 	case !covered:
 		for _, block := range p.Rows {
@@ -141,10 +145,10 @@ func (d *comparison) pane(a, b *SidePane) {
 	for len(ra) > 0 || len(rb) > 0 {
 		switch {
 		case len(rb) == 0 || len(ra) > 0 && ra[0].cell() < rb[0].cell():
-			d.row(&ra[0], nil)
+			d.lacks(&ra[0], nil, b.Whole)
 			ra = ra[1:]
 		case len(ra) == 0 || rb[0].cell() < ra[0].cell():
-			d.row(nil, &rb[0])
+			d.lacks(nil, &rb[0], a.Whole)
 			rb = rb[1:]
 		default:
 			d.row(&ra[0], &rb[0])
@@ -163,6 +167,15 @@ func places(p *SidePane) []at {
 		}
 	}
 	return rows
+}
+
+// lacks compares a row that one side lacks: no difference while it may come.
+func (d *comparison) lacks(a, b *at, whole bool) {
+	if !whole {
+		d.found.NotFinal++
+		return
+	}
+	d.row(a, b)
 }
 
 // row compares one row; a side that lacks it is nil.

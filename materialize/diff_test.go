@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"testing"
 
@@ -19,7 +20,10 @@ import (
 type listed struct {
 	columns []ManifestColumn
 	panes   []*SidePane
+	open    bool // window ends that it has no pane of may still get rows
 }
+
+func (s *listed) Whole(int64) bool { return !s.open }
 
 func (s *listed) Name() string              { return "a list" }
 func (s *listed) Columns() []ManifestColumn { return s.columns }
@@ -49,7 +53,7 @@ func twoPanes(t testing.TB, change func(i int, b *block)) *listed {
 		if change != nil {
 			change(i, &b)
 		}
-		p := &SidePane{End: b.end}
+		p := &SidePane{End: b.end, Whole: true}
 		if len(b.cells) > 0 {
 			p.Rows = []*stream.Rows{b.rows(plan)}
 		}
@@ -180,7 +184,7 @@ func (s *scan) RecvMsg(m any) error {
 	next := s.server.messages[0]
 	s.server.messages = s.server.messages[1:]
 	to := m.(*pb.ScanResponse)
-	to.Entities, to.Columns, to.Resolution = next.Entities, next.Columns, next.Resolution
+	to.Entities, to.Columns, to.Resolution, to.Final = next.Entities, next.Columns, next.Resolution, next.Final
 	return nil
 }
 
@@ -231,10 +235,77 @@ func TestLiveSide(t *testing.T) {
 	})
 }
 
+// A row that one side lacks is no difference while that side may still get it: the
+// other shard of a feed, or the pane that a server had not closed, or had closed
+// before it was started anew.
+func TestDiffWaitsForRowsToCome(t *testing.T) {
+	for name, change := range map[string]func(s *listed){
+		"a pane in parts": func(s *listed) { s.panes[1].Whole, s.panes[1].Rows = false, nil },
+		"no pane": func(s *listed) {
+			s.panes, s.open = append(s.panes[:1:1], &SidePane{End: noon + 9*minute, Whole: true}), true
+		},
+	} {
+		part := twoPanes(t, nil)
+		change(part)
+		if d := diffOf(t, twoPanes(t, nil), part); !d.Same() || d.NotFinal != 2 || d.Compared != 2 {
+			t.Errorf("%s: %+v", name, d)
+		}
+		part = twoPanes(t, nil)
+		change(part)
+		if d := diffOf(t, part, twoPanes(t, nil)); !d.Same() || d.NotFinal != 2 || d.Compared != 2 {
+			t.Errorf("%s, the other way round: %+v", name, d)
+		}
+	}
+	feed := &feedSide{newest: 2, shards: map[int32]bool{0: true, 1: true}, frontiers: map[int32]*pb.FeedFrontier{
+		0: {Incarnation: 2, FinalUs: noon + minute}, 1: {Shard: 1, Incarnation: 2, FinalUs: noon},
+	}}
+	if !feed.Whole(noon) || feed.Whole(noon+minute) {
+		t.Error("a feed is whole up to the least of its shards' frontiers")
+	}
+	if feed.frontiers[1].Incarnation = 1; feed.Whole(noon) {
+		t.Error("a frontier of an older incarnation counts")
+	}
+}
+
+// A server's panes are whole from the second that it closed since it started, up
+// to the final frontier that it had when it read them.
+func TestLiveSideIsWhole(t *testing.T) {
+	plan, cells := planOf(t, "diff", "t", "json"), someCells(t)
+	s := &server{}
+	for _, c := range plan.Columns {
+		s.columns = append(s.columns, ManifestColumn{Name: c.Name, Kind: kindName(c.Kind)})
+	}
+	for i, c := range []struct {
+		end, final int64 // minutes
+		revision   int32
+	}{{0, 3, 1}, {1, 3, 0}, {3, 4, 0}, {4, 4, 1}, {5, 4, 0}, {7, 9, 0}} {
+		m := &pb.ScanResponse{Resolution: 9, Final: &timestamppb.Timestamp{Seconds: (noon + c.final*minute) / 1e6}}
+		for range plan.Columns {
+			m.Columns = append(m.Columns, &pb.Column{})
+		}
+		b := simple(plan, noon+c.end*minute, c.revision, int64(i), cells[20])
+		scanned(m, b.rows(plan), pb.RowState_ROW_STATE_FINAL)
+		s.messages = append(s.messages, m)
+	}
+	side, err := OpenLiveSide(t.Context(), "grpc://test", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer side.Close()
+	whole := map[int64]bool{}
+	for p, err := side.Next(t.Context()); err == nil; p, err = side.Next(t.Context()) {
+		whole[(p.End-noon)/minute] = p.Whole
+	}
+	want := map[int64]bool{0: false, 1: false, 3: true, 4: true, 5: false, 7: true}
+	if !maps.Equal(whole, want) || !side.Whole(noon+2*minute) || side.Whole(noon+6*minute) {
+		t.Errorf("whole panes: %v, not %v; without rows: %v, %v", whole, want, side.Whole(noon+2*minute), side.Whole(noon+6*minute))
+	}
+}
+
 // scanned adds a row to a message as a server does.
 func scanned(m *pb.ScanResponse, r *stream.Rows, state pb.RowState) {
 	position := uint32(len(m.Entities))
-	m.Entities = append(m.Entities, &pb.Entity{Cell: uint64(r.Cells[0]), WindowEnd: &timestamppb.Timestamp{Seconds: r.WindowEnd / 1e6}, State: state})
+	m.Entities = append(m.Entities, &pb.Entity{Cell: uint64(r.Cells[0]), WindowEnd: &timestamppb.Timestamp{Seconds: r.WindowEnd / 1e6}, State: state, Revision: r.Revision})
 	for c := range r.Columns {
 		v, out := &r.Columns[c], m.Columns[c]
 		if v.Null(0) {

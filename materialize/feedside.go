@@ -28,12 +28,13 @@ type feedSide struct {
 	schema    *pb.FeedSchema
 	frontiers map[int32]*pb.FeedFrontier // the last of the newest incarnation that has one, by shard
 	newest    int64                      // incarnation
+	shards    map[int32]bool             // that rows or frontiers are of
 	rows      *pebble.Iterator
 }
 
 // OpenFeedSide reads the feed in a topic. Options name the brokers.
 func OpenFeedSide(ctx context.Context, topic string, options ...kgo.Opt) (Side, error) {
-	s := &feedSide{name: "kafka://" + topic, frontiers: map[int32]*pb.FeedFrontier{}}
+	s := &feedSide{name: "kafka://" + topic, frontiers: map[int32]*pb.FeedFrontier{}, shards: map[int32]bool{}}
 	if err := s.open(ctx, topic, options); err != nil {
 		return nil, errors.Join(fmt.Errorf("reading the feed %s: %w", topic, err), s.Close())
 	}
@@ -147,10 +148,12 @@ func (s *feedSide) record(batch *pebble.Batch, d *feedDecoder, r *kgo.Record) er
 		s.schema, s.newest = record.schema, max(s.newest, record.schema.Incarnation)
 	case record.frontier != nil:
 		s.newest = max(s.newest, record.frontier.Incarnation)
+		s.shards[record.frontier.Shard] = true
 		if old := s.frontiers[record.frontier.Shard]; old == nil || old.Incarnation <= record.frontier.Incarnation {
 			s.frontiers[record.frontier.Shard] = record.frontier
 		}
 	case !record.row.Empty:
+		s.shards[record.row.Shard] = true
 		value, err := proto.Marshal(record.row)
 		if err != nil {
 			return err
@@ -186,7 +189,7 @@ func (s *feedSide) Next(ctx context.Context) (*SidePane, error) {
 		return nil, errors.Join(s.rows.Error(), endOf(s.rows.Error()))
 	}
 	end := int64(binary.BigEndian.Uint64(s.rows.Key()))
-	pane := &SidePane{End: end}
+	pane := &SidePane{End: end, Whole: s.Whole(end)}
 	columns := s.Columns()
 	var before uint64
 	for ; s.rows.Valid() && int64(binary.BigEndian.Uint64(s.rows.Key())) == end; s.rows.Next() {
@@ -210,6 +213,17 @@ func (s *feedSide) Next(ctx context.Context) (*SidePane, error) {
 func (s *feedSide) final(shard int32, end int64) bool {
 	f := s.frontiers[shard]
 	return f != nil && f.Incarnation == s.newest && end <= f.FinalUs
+}
+
+// Whole tells whether every shard that the feed knows of has closed a window end
+// for good.
+func (s *feedSide) Whole(end int64) bool {
+	for shard := range s.shards {
+		if !s.final(shard, end) {
+			return false
+		}
+	}
+	return true
 }
 
 func endOf(err error) error {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"strconv"
 
 	pb "github.com/hextide/hextide/proto/hextide/v1"
@@ -19,6 +21,8 @@ type liveSide struct {
 	stream  grpc.ServerStreamingClient[pb.ScanResponse]
 	stop    context.CancelFunc
 	ahead   *pb.ScanResponse // the first message of the next window end
+	begun   int64            // the final frontier when the scan began, µs
+	closed  bool             // a pane closed since the server started has passed
 }
 
 // OpenLiveSide scans a server.
@@ -43,7 +47,10 @@ func OpenLiveSide(ctx context.Context, name string, conn grpc.ClientConnInterfac
 		s.stop()
 		return nil, fmt.Errorf("scanning %s: %w", name, err)
 	}
-	return s, s.fetch()
+	if err = s.fetch(); s.ahead != nil {
+		s.begun = finalOf(s.ahead)
+	}
+	return s, err
 }
 
 func (s *liveSide) Name() string              { return s.name }
@@ -74,7 +81,7 @@ func (s *liveSide) Next(ctx context.Context) (*SidePane, error) {
 	if s.ahead == nil {
 		return nil, io.EOF
 	}
-	pane := &SidePane{End: s.ahead.Entities[0].WindowEnd.AsTime().UnixMicro()}
+	pane := &SidePane{End: s.ahead.Entities[0].WindowEnd.AsTime().UnixMicro(), Whole: s.closed}
 	waiting := pending{}
 	for s.ahead != nil && s.ahead.Entities[0].WindowEnd.AsTime().UnixMicro() == pane.End {
 		part := &SidePane{End: pane.End}
@@ -84,6 +91,10 @@ func (s *liveSide) Next(ctx context.Context) (*SidePane, error) {
 		for _, rows := range part.Rows {
 			waiting.add(rows)
 		}
+		// The frontier moves while the server scans: what counts is where it was
+		// when these rows were read.
+		pane.Whole = pane.Whole && pane.End <= finalOf(s.ahead)
+		s.closed = s.closed || slices.ContainsFunc(s.ahead.Entities, func(e *pb.Entity) bool { return e.Revision == 0 })
 		if err := s.fetch(); err != nil {
 			return nil, err
 		}
@@ -91,6 +102,21 @@ func (s *liveSide) Next(ctx context.Context) (*SidePane, error) {
 	pane.Rows = waiting.take(0, pane.End)
 	return pane, ctx.Err()
 }
+
+// finalOf is the final frontier when a message was made, µs.
+func finalOf(m *pb.ScanResponse) int64 {
+	if m.Final == nil {
+		return math.MinInt64
+	}
+	return m.Final.AsTime().UnixMicro()
+}
+
+// Whole tells whether the server had closed a window end for good when the scan
+// began, and keeps all of its rows. Of window ends that were closed before it
+// started it has only what changed since, in revision 1, and the first that it
+// closed may be one of them for some shards: so a pane counts from the one after
+// the first with another row.
+func (s *liveSide) Whole(end int64) bool { return s.closed && end <= s.begun }
 
 // message turns the columns of a message into rows; markers are left out.
 func (p *SidePane) message(columns []ManifestColumn, m *pb.ScanResponse) error {

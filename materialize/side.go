@@ -18,6 +18,9 @@ type Side interface {
 	// its last revision, markers left out; io.EOF after the last. A block's Final
 	// tells whether its rows can still change.
 	Next(ctx context.Context) (*SidePane, error)
+	// Whole tells of a window end that Next has passed over whether it is known to
+	// have no rows: not where a shard may not have closed it.
+	Whole(end int64) bool
 	// Facts say what may explain a difference: plan, sources, late records, version.
 	Facts() map[string]string
 	Close() error
@@ -25,8 +28,9 @@ type Side interface {
 
 // SidePane holds the rows of one window end.
 type SidePane struct {
-	End  int64 // µs
-	Rows []*stream.Rows
+	End   int64 // µs
+	Rows  []*stream.Rows
+	Whole bool // a row that is not here does not exist, nor will
 }
 
 // newBlock makes an empty block with the columns of a side.

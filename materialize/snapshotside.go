@@ -38,6 +38,9 @@ func OpenSnapshotSide(dir string) (Side, error) {
 func (s *snapshotSide) Name() string              { return s.dir }
 func (s *snapshotSide) Columns() []ManifestColumn { return s.manifest.Columns }
 
+// Whole is always true: a snapshot holds final rows, all of its range.
+func (s *snapshotSide) Whole(int64) bool { return true }
+
 // Facts come from the manifest.
 func (s *snapshotSide) Facts() map[string]string {
 	m := s.manifest
@@ -56,7 +59,7 @@ func (s *snapshotSide) Next(ctx context.Context) (*SidePane, error) {
 	if len(s.open) == 0 {
 		return nil, io.EOF
 	}
-	pane := &SidePane{End: s.end()}
+	pane := &SidePane{End: s.end(), Whole: true}
 	waiting := pending{}
 	for _, r := range s.open {
 		for !r.ended && r.end() == pane.End {
