@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/hextide/hextide/geo"
 	"github.com/zeebo/xxh3"
@@ -72,19 +71,7 @@ func (e *exchange) worker(shard int32) int { return int(shard) % len(e.workers) 
 // send hands a message to a worker and adds the time that its full channel made
 // us wait, in ns, to blocked.
 func (e *exchange) send(ctx context.Context, worker int, m message, blocked *atomic.Int64) error {
-	select {
-	case e.workers[worker] <- m:
-		return nil
-	default:
-	}
-	start := time.Now()
-	defer func() { blocked.Add(int64(time.Since(start))) }()
-	select {
-	case e.workers[worker] <- m:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return put(ctx, e.workers[worker], m, blocked)
 }
 
 // broadcast sends a message to every worker.

@@ -12,20 +12,24 @@ type delivery struct {
 	output  *Output
 	barrier *barrier
 	number  int64 // of barriers that its sender had passed
+	early   bool  // it took a place among those that wait aside
 }
 
 // drain runs one sink on a goroutine of its own.
 //
 // Deliveries of the next epoch may come while other workers have not passed the
 // barrier yet; they wait aside until all have, so that the sink's checkpoint
-// holds exactly the epoch.
+// holds exactly the epoch. Whoever has passed the barrier and finds all places
+// aside taken waits, as for a full channel: those who have not passed it yet need
+// none, so it comes.
 type drain struct {
 	sink    Sink
 	workers int
 	in      chan delivery
-	passed  int64 // barriers that the sink has passed
-	marks   int   // workers that have passed the next one
+	passed  atomic.Int64 // barriers that the sink has passed
+	marks   int          // workers that have passed the next one
 	aside   []delivery
+	places  chan struct{} // one is held for each output that its sender found early
 	crash   func(string)
 
 	written atomic.Int64 // rows
@@ -36,15 +40,25 @@ type drain struct {
 // send hands a delivery to the sink's goroutine and adds the time that its full
 // channel made us wait, in ns, to blocked.
 func (d *drain) send(ctx context.Context, m delivery, blocked *atomic.Int64) error {
+	if m.early = m.barrier == nil && m.number > d.passed.Load(); m.early {
+		if err := put(ctx, d.places, struct{}{}, blocked); err != nil {
+			return err
+		}
+	}
+	return put(ctx, d.in, m, blocked)
+}
+
+// put sends, and adds the time that it had to wait, in ns, to blocked.
+func put[T any](ctx context.Context, to chan<- T, what T, blocked *atomic.Int64) error {
 	select {
-	case d.in <- m:
+	case to <- what:
 		return nil
 	default:
 	}
 	start := time.Now()
 	defer func() { blocked.Add(int64(time.Since(start))) }()
 	select {
-	case d.in <- m:
+	case to <- what:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -71,9 +85,12 @@ func (d *drain) run(ctx context.Context) error {
 
 // take handles one delivery, and those that were waiting for it.
 func (d *drain) take(ctx context.Context, m delivery) (done bool, err error) {
-	if m.number > d.passed {
+	if m.number > d.passed.Load() {
 		d.aside = append(d.aside, m)
 		return false, nil
+	}
+	if m.early {
+		<-d.places
 	}
 	if m.barrier == nil {
 		return false, d.write(ctx, m.output)
@@ -85,7 +102,8 @@ func (d *drain) take(ctx context.Context, m delivery) (done bool, err error) {
 	if m.barrier.last() {
 		return true, nil
 	}
-	d.passed, d.marks = d.passed+1, 0
+	d.passed.Add(1)
+	d.marks = 0
 	waiting := d.aside
 	d.aside = nil
 	for _, m := range waiting {

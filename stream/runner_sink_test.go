@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 )
 
 // listSink writes down what is asked of it.
@@ -52,4 +55,52 @@ func TestSinkAligns(t *testing.T) {
 	if !slices.Equal(sink.calls, want) || ended != 1 {
 		t.Errorf("got %q, ended %d times; want %q", sink.calls, ended, want)
 	}
+}
+
+// While one worker has not passed a barrier, what others may hand on of the next
+// epoch is bounded; and all of it comes after the checkpoint.
+func TestSinkHoldsEarlyOnesBack(t *testing.T) {
+	const places, queue, outputs = 3, 2, 50
+	synctest.Test(t, func(t *testing.T) {
+		sink := &listSink{}
+		d := &drain{sink: sink, workers: 2, in: make(chan delivery, queue), places: make(chan struct{}, places), crash: func(string) {}}
+		between, last := newBarrier(1, 1, barrierBetween, 0, 0, 1), newBarrier(2, 2, barrierStop, 0, 0, 1)
+		var sent atomic.Int64
+		var blocked atomic.Int64
+		send := func(m delivery) {
+			if err := d.send(t.Context(), m, &blocked); err != nil {
+				t.Error(err)
+			}
+		}
+		var all sync.WaitGroup
+		all.Go(func() {
+			if err := d.run(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		all.Go(func() {
+			send(delivery{barrier: between})
+			for i := range int64(outputs) {
+				send(delivery{output: &Output{Late: []LateRecord{{Position: 100 + i}}}, number: 1})
+				sent.Add(1)
+			}
+			send(delivery{barrier: last, number: 1})
+		})
+		synctest.Wait()
+		if n := sent.Load(); n != places {
+			t.Errorf("%d outputs are aside", n)
+		}
+		send(delivery{output: &Output{Late: []LateRecord{{Position: 1}}}})
+		send(delivery{barrier: between})
+		send(delivery{barrier: last, number: 1})
+		all.Wait()
+		if len(sink.calls) != outputs+3 || sink.calls[0] != "write 1" || sink.calls[1] != "checkpoint 1" {
+			t.Errorf("%q", sink.calls)
+		}
+		for i := range outputs {
+			if sink.calls[2+i] != fmt.Sprint("write ", 100+i) {
+				t.Fatalf("call %d: %s", 2+i, sink.calls[2+i])
+			}
+		}
+	})
 }

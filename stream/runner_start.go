@@ -186,6 +186,7 @@ func (r *Runner) build(listed []Partition) error {
 	for _, s := range r.cfg.Sinks {
 		r.sinks = append(r.sinks, &drain{
 			sink: s, workers: shape.Workers, in: make(chan delivery, shape.Queue), crash: r.cfg.Crash,
+			places: make(chan struct{}, 2*shape.Queue),
 		})
 	}
 	return nil
