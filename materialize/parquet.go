@@ -77,6 +77,7 @@ func newLayout(plan *pipeline.Plan) (*layout, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the Parquet schema of %s: %w", plan.Name, err)
 	}
+	schema.NewSchema(root) // nodes keep their paths from now on, so that writers on several goroutines only read them
 	return &layout{
 		root: root, columns: len(nodes), available: plan.AvailableAt,
 		writer: []file.WriteOption{file.WithWriterProps(parquet.NewWriterProperties(properties...))},
