@@ -38,6 +38,7 @@ type cones struct {
 	leaves  leaves
 	groups  clusters
 	planes  []plane // of each cluster
+	aligned bool    // planes have rows of the same length
 	shown   int
 	grids   grids
 	found   found
@@ -69,7 +70,30 @@ func (c *cones) load(s Sources) {
 	for i := range c.groups.boxes {
 		c.planes = append(c.planes, c.wide(&c.groups.boxes[i]))
 	}
+	c.align()
 	c.raise(s)
+	if c.aligned {
+		c.planes[0].end = c.planes[len(c.planes)-1].end
+	}
+}
+
+// align gives all planes rows of the same length, where that does not cost much: then the loads of a
+// disk are as far apart on all of them, and rows of different clusters are filled together, as if they
+// were all of the first.
+func (c *cones) align() {
+	longest, spots, height := int32(0), 0, 0
+	for i := range c.planes {
+		p := &c.planes[i]
+		longest = max(longest, p.stride)
+		height += int(p.height)
+		spots += int(p.height) * int(p.stride)
+	}
+	c.aligned = len(c.planes) > 0 && 4*int(longest)*height <= 5*spots
+	for i := range c.planes {
+		if c.aligned {
+			c.planes[i].stride = longest
+		}
+	}
 }
 
 // wide is the plane of a cluster for whatever rows its sources reach. Those of a pentagon's sheet are in
@@ -93,8 +117,10 @@ func (c *cones) wide(b *box) plane {
 func (c *cones) raise(s Sources) {
 	spots := 0
 	for i := range c.planes {
-		c.planes[i].first = spots
-		spots += int(c.planes[i].stride) * int(c.planes[i].height)
+		p := &c.planes[i]
+		p.first = spots
+		p.end = p.index(p.reach.high) + 1
+		spots += int(p.stride) * int(p.height)
 	}
 	g := &c.grids
 	g.resize(spots, s.Words)

@@ -29,6 +29,7 @@ type plane struct {
 	height  int32
 	sources Spot // the lowest corner of the box around the sources
 	reach   box  // the spots whose disks may meet the sources
+	end     int  // index behind the last of those
 }
 
 // hold makes the plane hold a box, and what lies before it.
@@ -178,7 +179,7 @@ type loads[T pair | uint64] struct {
 // loads is for the disks about the spots of a plane that its sources reach, in a layer.
 func (x *prefixes[T]) loads(layer int, p *plane, k int) loads[T] {
 	first, o := p.index(p.reach.low), p.corners(k)
-	n := p.index(p.reach.high) - first + 1
+	n := p.end - first
 	at := layer + first
 	return loads[T]{
 		first,

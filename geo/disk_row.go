@@ -84,46 +84,55 @@ func (c *cones) find(e Exists) {
 			if group := c.groups.near(centre); group >= 0 {
 				look.at(c, group)
 				first := descendant(ch.cell, f.coarse, f.depth, block)
-				c.findBlock(&look, centre, c.leaves.spots[ch.turns], first)
+				c.findBlock(&look, centre, c.leaves.spots[ch.turns], c.leaves.bits, first)
 			}
 		}
 	}
 }
 
 // findUnrolled is find for a chart of a piece with a pentagon: a block that lies in one wedge as
-// elsewhere, others cell by cell.
+// elsewhere, others by sevens, and those that do not lie in one wedge cell by cell.
 func (c *cones) findUnrolled(look *finder, ch *chart) {
-	f, size, radius := c.frame, len(c.leaves.bits), int32(c.leaves.radius)
-	a := &f.apexes[ch.apex-1]
-	for block := 0; block < len(f.inner); block += size {
-		wedge, at, turns := f.unroll(ch, block)
-		centre, first := a.sheet(wedge).plus(at), descendant(ch.cell, f.coarse, f.depth, block)
-		if at.Y >= radius && at.X-at.Y > radius {
-			if group := c.groups.near(centre); group >= 0 && (!ch.pentagon || leadingDigit(block) != 1) {
-				look.at(c, group)
-				c.findBlock(look, centre, c.leaves.spots[turns], first)
-			}
+	size, bits := len(c.leaves.bits), c.leaves.bits
+	for block := 0; block < len(c.frame.inner); block += size {
+		first := descendant(ch.cell, c.frame.coarse, c.frame.depth, block)
+		if c.findInWedge(look, ch, block, int32(c.leaves.radius), bits, first) {
 			continue
 		}
-		for i := range size {
-			if ch.pentagon && leadingDigit(block+i) == 1 {
+		for i := 0; i < size; i += 7 {
+			seven := bits[i:min(i+7, size)]
+			if len(seven) == 7 && c.findInWedge(look, ch, block+i, 1, seven, first) {
 				continue
 			}
-			at := f.spot(ch, block+i)
-			if group := c.groups.near(at); group >= 0 {
-				look.at(c, group)
-				c.findEach(look, at, origin, c.leaves.bits[i:i+1], first)
+			for j := range seven {
+				c.findInWedge(look, ch, block+i+j, 0, seven[j:j+1], first)
 			}
 		}
 	}
 }
 
-// origin is a block of one cell.
-var origin = []Spot{{}}
+// findInWedge is find for the cells about the one with a number in a chart, as many as there are bits,
+// none farther than radius; false if they may lie in two wedges.
+func (c *cones) findInWedge(look *finder, ch *chart, number int, radius int32, bits []Cell, first Cell) bool {
+	wedge, at, turns := c.frame.unroll(ch, number)
+	if radius > 0 && (at.Y < radius || at.X-at.Y <= radius) {
+		return false
+	}
+	if ch.pentagon && leadingDigit(number) == 1 {
+		return true // there are no such cells
+	}
+	centre := c.frame.apexes[ch.apex-1].sheet(wedge).plus(at)
+	if group := c.groups.near(centre); group >= 0 {
+		look.at(c, group)
+		c.findBlock(look, centre, c.leaves.spots[turns][:len(bits)], bits, first)
+	}
+	return true
+}
 
 // finder is what looking for rows about the sources of one cluster needs.
 type finder struct {
 	group                 int32
+	run                   int32 // the cluster as one of which its rows are filled
 	plane                 *plane
 	near                  box // about which a disk one wider than the widest may meet the sources
 	widest, inner, beyond corners
@@ -136,7 +145,10 @@ func (f *finder) at(c *cones, group int32) {
 	if f.group == group {
 		return
 	}
-	f.group, f.plane = group, &c.planes[group]
+	f.group, f.run, f.plane = group, group, &c.planes[group]
+	if c.aligned {
+		f.run = 0
+	}
 	f.near = f.plane.reach.widened(1)
 	f.widest, f.beyond = f.plane.corners(c.widest), f.plane.corners(c.widest+1)
 	f.inner = f.plane.corners(max(c.widest-1, 0))
@@ -146,9 +158,9 @@ func (f *finder) at(c *cones, group int32) {
 //
 // They come in sevens, a centre and its neighbours. Where the disk one wider about the centre holds
 // nothing, none of them exists; where the disk one narrower holds something, all do.
-func (c *cones) findBlock(f *finder, centre Spot, leaves []Spot, first Cell) {
+func (c *cones) findBlock(f *finder, centre Spot, leaves []Spot, bits []Cell, first Cell) {
 	if len(leaves) == 1 || c.widest == 0 {
-		c.findEach(f, centre, leaves, c.leaves.bits, first)
+		c.findEach(f, centre, leaves, bits, first)
 		return
 	}
 	for i := 0; i < len(leaves); i += 7 {
@@ -161,11 +173,11 @@ func (c *cones) findBlock(f *finder, centre Spot, leaves []Spot, first Cell) {
 			continue
 		}
 		if c.grids.sum(index, f.word, f.inner)&f.mask == 0 {
-			c.findEach(f, centre, leaves[i:i+7], c.leaves.bits[i:i+7], first)
+			c.findEach(f, centre, leaves[i:i+7], bits[i:i+7], first)
 			continue
 		}
 		for j, leaf := range leaves[i : i+7] {
-			c.found.add(first|c.leaves.bits[i+j], f.group, f.plane.index(centre.plus(leaf)))
+			c.found.add(first|bits[i+j], f.run, f.plane.index(centre.plus(leaf)))
 		}
 	}
 }
@@ -179,7 +191,7 @@ func (c *cones) findEach(f *finder, centre Spot, leaves []Spot, bits []Cell, fir
 		}
 		index := f.plane.index(at)
 		if c.grids.sum(index, f.word, f.widest)&f.mask != 0 {
-			c.found.add(first|bits[i], f.group, index)
+			c.found.add(first|bits[i], f.run, index)
 		}
 	}
 }
