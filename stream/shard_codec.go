@@ -118,6 +118,10 @@ func (r *entryReader) cells() []geo.Cell {
 	at := geo.Cell(0)
 	for i := range cells {
 		at += geo.Cell(r.number())
+		if !at.Valid() || i > 0 && at <= cells[i-1] {
+			r.fail()
+			return nil
+		}
 		cells[i] = at
 	}
 	return cells

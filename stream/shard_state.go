@@ -208,6 +208,9 @@ func (s *Shard) restore(e Entry) error {
 		return r.end()
 	}
 	id := geo.Territory(binary.BigEndian.Uint64(e.Key[1:]))
+	if c := geo.Cell(id); !c.Valid() || c.Resolution() > s.shape.resolution || s.shape.territories.Of(c) != id {
+		return fmt.Errorf("%w: %x is no territory", ErrState, uint64(id))
+	}
 	t, err := s.territory(id)
 	if err != nil {
 		return err
@@ -260,6 +263,11 @@ func (t *territory) loadPane(r *entryReader, start int64) {
 	for i := range cells {
 		at += r.number()
 		cells[i], own[i] = unpackCell(at>>1), at&1 == 1
+		if c := cells[i]; !c.Valid() || c.Resolution() != t.shape.resolution || i > 0 && c <= cells[i-1] ||
+			own[i] != (t.shape.territories.Of(c) == t.id) {
+			r.fail()
+			return
+		}
 	}
 	columns := make([]aggregate.MeasureColumn, len(t.shape.measures))
 	for m := range columns {

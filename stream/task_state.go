@@ -140,6 +140,9 @@ func (s *span) restore(l *winnerLayout, value []byte) error {
 		return fmt.Errorf("%w: %d rows of %d words", ErrState, n, words)
 	}
 	for range n {
+		if r.err != nil {
+			break // n may be damaged too
+		}
 		row := s.grow(l)
 		for w := range l.fieldsStart() {
 			row[w] = uint64(r.int())

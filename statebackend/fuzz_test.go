@@ -1,0 +1,41 @@
+package statebackend
+
+import (
+	"context"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Whatever a pointer file holds, opening the folder ends, with a pointer or with
+// an error; and what is read as a pointer is the same when it is written again.
+func FuzzPointer(f *testing.F) {
+	for _, text := range []string{"", "{}", "null", `{"version":1}`, `{"version":1,"epoch":1,"generations":{"shard/0":{"name":"../x"}},"sinks":{"a":"AA=="},"counts":{"read":-1},"source":[1]}`} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		fs := vfs.NewMem()
+		folder, err := Open(fs, "state", Options{Pipeline: "p"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := writeAtomic(fs, folder.at("pointers"), "1.json", content); err != nil {
+			t.Fatal(err)
+		}
+		if _, p, err := folder.Start(context.Background()); err == nil && p != nil {
+			for _, o := range p.Generations {
+				_ = folder.Read(context.Background(), o, func(_, _ []byte) error { return nil })
+			}
+			p.Epoch = 2
+			if err := folder.Commit(context.Background(), p); err != nil {
+				t.Fatal(err)
+			}
+			if again, err := folder.Pointer(2); err != nil || len(again.Generations) != len(p.Generations) || again.Counts != p.Counts {
+				t.Fatal(again, err)
+			}
+		}
+		if err := folder.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
