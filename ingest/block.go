@@ -221,6 +221,10 @@ func (p *parser) parse(b *block) {
 		piece := p.pool.batch()
 		at = p.fill(piece, b, at)
 		if len(piece.Times) == 0 {
+			if raw, ok := piece.Raw.(*blockRaw); ok {
+				raw.block = nil
+				b.refs-- // the block is still the stream's: it is not to be used again yet
+			}
 			p.pool.putBatch(piece)
 			break
 		}

@@ -56,6 +56,31 @@ func TestBlocksAnywhere(t *testing.T) {
 	}
 }
 
+// A block of nothing but blank lines is used again only when the stream has passed it.
+func TestBlankBlocks(t *testing.T) {
+	schema := Schema{Format: CSV, Time: "a", Unit: Seconds, Cell: "b"}
+	pool := newPool(&schema, 2)
+	codec, err := NewCodec(&schema, nil, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &parser{codec: codec, csv: true, limit: 100, piece: 5, pool: pool}
+	b := pool.block()
+	b.data = append(b.data, "\n\r\n\n"...)
+	p.parse(b)
+	if other := pool.block(); other == b {
+		t.Fatal("a block that waits in the stream's queue is filled again")
+	}
+	<-b.parsed
+	if b.refs++; len(b.pieces) > 0 {
+		t.Fatalf("blank lines are %d pieces", len(b.pieces))
+	}
+	b.drop()
+	if again := pool.block(); again != b {
+		t.Error("the block is not used again")
+	}
+}
+
 // A canonical line is the same row as the record that it was made of, or a dead
 // letter for the same reason.
 func TestCanonicalLines(t *testing.T) {

@@ -170,6 +170,20 @@ func TestPlainRecordsOneOddField(t *testing.T) {
 	}
 }
 
+// Any bytes are the same rows, both ways.
+func FuzzPlainRecords(f *testing.F) {
+	for _, text := range []string{
+		"", "\n", "1,2.5,-3,a,4,1,z\n5,6.5,-7,bcdefghi,8,0,z\n", "1,2.5,-3,a,4,1,\r\n\n1,2.5,-3,\"a\",4,1,z\n",
+		strings.Repeat("1211068800,37.75134,-122.39488,abboip,0,1,z\n", 20) + "1,2\n" + strings.Repeat("1,2.5,-3,a,4,1,z\r\n", 9),
+	} {
+		f.Add([]byte(text), 7)
+	}
+	schema := plainSchemas(Seconds)[0]
+	f.Fuzz(func(t *testing.T, text []byte, piece int) {
+		samePlain(t, &schema, append(schema.Columns(), "z"), text, max(1, piece&63), 60)
+	})
+}
+
 // All numbers of 8 bytes' worth of digits are read as they are written.
 func FuzzLeadingDigits(f *testing.F) {
 	for _, text := range []string{"12345678", "1234567.", ":2345678", "/2345678", "00000000", "99999999", "9\xff999999", "123\x8a4567", "12\xba34567"} {
