@@ -82,7 +82,7 @@ func (c *checkpoints) take(ctx context.Context, kind barrierKind) error {
 	}
 	p, s, err := c.collect(ctx, b)
 	if err == nil {
-		err = c.commit(ctx, p)
+		err = c.commit(ctx, p, c.run.keeps(b))
 	}
 	c.note(b, p, s, err)
 	return err
@@ -163,9 +163,9 @@ func (c *checkpoints) gather(ctx context.Context, b *barrier, p *Pointer, s *Che
 	return errs
 }
 
-// commit makes the pointer the newest.
-func (c *checkpoints) commit(ctx context.Context, p *Pointer) error {
-	if c.run.cfg.Generations != nil {
+// commit makes the pointer the newest, durably where it is to be kept.
+func (c *checkpoints) commit(ctx context.Context, p *Pointer, keep bool) error {
+	if keep {
 		c.run.cfg.Crash(CrashBeforeCommit)
 		if err := c.run.cfg.Generations.Commit(ctx, p); err != nil {
 			return fmt.Errorf("committing epoch %d: %w", p.Epoch, err)

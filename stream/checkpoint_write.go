@@ -30,7 +30,7 @@ func newGenerationWriter(ctx context.Context, r *Runner, epoch int64) *generatio
 
 // write begins to make an owner's entries durable.
 func (w *generationWriter) write(owner string, entries []Entry) {
-	if len(entries) == 0 || w.run.cfg.Generations == nil {
+	if len(entries) == 0 {
 		return
 	}
 	w.wg.Go(func() {

@@ -53,6 +53,7 @@ type Range struct {
 	To        int64 // µs, exclusive; 0 stands for no bound
 	Bounded   bool  // the source ends; partitions never are idle
 	FinalOnly bool  // shards compute no provisional rows
+	Once      bool  // nothing goes on after the input's end: what the machines hold then is not kept
 }
 
 // ErrMismatch is returned by Run where the state was made with another plan,

@@ -32,10 +32,11 @@ type backfillFlags struct {
 	progress bool
 	interval time.Duration
 	minPause time.Duration
+	crash    func(point string)
 }
 
 func newBackfill() *cobra.Command {
-	f := &backfillFlags{}
+	f := &backfillFlags{crash: crashPoints()}
 	c := &cobra.Command{
 		Use:   "backfill FILE --input PATH... --out DIR",
 		Short: "Compute history from files into a snapshot",
@@ -106,7 +107,7 @@ func (f *backfillFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	runner, err := stream.NewRunner(stream.Config{
 		Plan: plan, Source: source, Sinks: []stream.Sink{snapshot}, Generations: folder, Logger: slog.Default(), Range: within,
 		Shape: stream.Shape{Workers: f.workers}, Timing: stream.Timing{Interval: f.interval, MinPause: f.minPause},
-		Progress: func(s stream.Stats) { f.show(bar, s) }, Crash: crashPoints(),
+		Progress: func(s stream.Stats) { f.show(bar, s) }, Crash: f.crash,
 	})
 	if err != nil {
 		return err
@@ -124,7 +125,7 @@ func (f *backfillFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 
 // prepare checks the flags.
 func (f *backfillFlags) prepare(plan *pipeline.Plan) (stream.Range, error) {
-	within := stream.Range{Bounded: true, FinalOnly: true}
+	within := stream.Range{Bounded: true, FinalOnly: true, Once: true}
 	if len(f.inputs) == 0 {
 		return within, usagef("no input: --input PATH")
 	}
@@ -244,9 +245,11 @@ func (f *backfillFlags) finish(c *cobra.Command, plan *pipeline.Plan, source *in
 		Source: s.Source, Limit: timeText(source.NotAfter()), Range: [2]string{f.from, f.to}, Control: s.Control, Counts: s.Counts,
 		Frontier: materialize.Frontier{Provisional: timeText(s.Provisional), Final: timeText(s.Final)},
 	}
+	f.crash(crashBeforeManifest)
 	if err := snapshot.Finish(m); err != nil {
 		return err
 	}
+	f.crash(crashAfterManifest)
 	if err := os.RemoveAll(state); err != nil {
 		return fmt.Errorf("removing the working state: %w", err)
 	}

@@ -84,7 +84,7 @@ func TestRestartBackfill(t *testing.T) {
 	definition, _ := define(t, city)
 	undisturbed, want := backfill(t, definition, []string{taxis})
 	out, lives := "", 0
-	c := &crashes{t: t, points: boundedPoints(), moments: 10, longest: 600 * time.Millisecond}
+	c := &crashes{t: t, points: append(boundedPoints(), crashBeforeManifest, crashAfterManifest), moments: 10, longest: 600 * time.Millisecond}
 	c.begin = func(again bool, variables []string) *process {
 		arguments := append([]string{"backfill", definition, "--input", absolute(t, taxis)}, often...)
 		if again {
