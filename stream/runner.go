@@ -229,6 +229,13 @@ func (r *Runner) pointer(b *barrier) *Pointer {
 	}
 }
 
+// keeps tells whether an epoch that ends with a barrier is to be gone on from. At
+// an end that nothing goes on after, a run that dies before its outputs are whole
+// goes on from the epoch before.
+func (r *Runner) keeps(b *barrier) bool {
+	return r.cfg.Generations != nil && !(r.cfg.Range.Once && b.kind == barrierEnd)
+}
+
 // release sends a barrier, at which every partition has arrived, to the workers.
 func (r *Runner) release(ctx context.Context, b *barrier) error {
 	b.provisional, b.final = r.exchange.frontier()

@@ -1,8 +1,10 @@
 package stream
 
 import (
+	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -243,7 +245,7 @@ func TestCrashBounded(t *testing.T) {
 							Plan: plan, Source: &memorySource{partitions: dealt, batch: 4, bounded: true},
 							Shape:  Shape{Workers: 2, Shards: 8, Depth: 2, Queue: 1},
 							Timing: Timing{Interval: 20 * time.Millisecond, MinPause: 10 * time.Millisecond, Drift: time.Minute},
-							Range:  Range{Bounded: true, FinalOnly: n == 2},
+							Range:  Range{Bounded: true, FinalOnly: n == 2, Once: n == 5},
 						}, store, point, n, 0)
 						if crashed {
 							visited[point] = true
@@ -263,5 +265,47 @@ func TestCrashBounded(t *testing.T) {
 				t.Errorf("never crashed at %s", point)
 			}
 		}
+	}
+}
+
+// A run that nothing goes on after keeps nothing at its end: what would be done
+// again is what came since the epoch before, and it gives the same rows.
+func TestOnce(t *testing.T) {
+	plan := testPlan(t, 0, 20*second, 0)
+	dealt := shuffled(city(6, 150, second), rand.New(rand.NewPCG(6, 6)), 3)
+	want, summary := bounded(t, Config{Plan: plan, Source: &memorySource{partitions: dealt, batch: 10, bounded: true}})
+	epochs := map[int64]bool{}
+	for _, interval := range []time.Duration{time.Hour, 20 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			store, ends := newMemoryStore(), []string(nil)
+			for range 3 { // the second and third as if the one before had died before its outputs were whole
+				objects := len(store.objects)
+				sink, s, _ := attempt(t, Config{
+					Plan: plan, Source: &memorySource{partitions: dealt, batch: 4, bounded: true}, Shape: Shape{Workers: 2, Shards: 8, Depth: 2, Queue: 1},
+					Timing: Timing{Interval: interval, MinPause: 10 * time.Millisecond, Drift: time.Minute}, Range: Range{Bounded: true, FinalOnly: true, Once: true},
+				}, store, "", 0, 0)
+				if d := sink.differs(want, math.MaxInt64); d != "" || s.Counts != summary.Counts || !s.Complete {
+					t.Errorf("%+v, not %+v; %s", s.Counts, summary.Counts, d)
+				}
+				kept := &Pointer{}
+				if store.pointer != nil {
+					if err := json.Unmarshal(store.pointer, kept); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for name := range store.objects {
+					if strings.Split(name, "/")[2] == strconv.FormatInt(s.Epoch, 10) { // owner/epoch/number
+						ends = append(ends, name)
+					}
+				}
+				if kept.Epoch >= s.Epoch || len(ends) > 0 || interval == time.Hour && len(store.objects) > objects {
+					t.Errorf("epoch %d is kept after the end of epoch %d, with %v", kept.Epoch, s.Epoch, ends)
+				}
+				epochs[kept.Epoch] = true
+			}
+		})
+	}
+	if len(epochs) < 2 {
+		t.Errorf("kept %v: nothing was gone on from", epochs)
 	}
 }

@@ -222,7 +222,9 @@ func (p *partition) barrier(ctx context.Context, b *barrier) (done bool, err err
 		state:  PartitionState{ID: p.id, Position: p.position},
 		counts: p.task.Counts(), delay: delay,
 	}
-	mark.entries = p.queue.save(p.task.Save(nil))
+	if p.run.keeps(b) {
+		mark.entries = p.queue.save(p.task.Save(nil))
+	}
 	mark.saving = time.Since(start)
 	p.run.cfg.Crash(CrashPartitionSaved)
 	passed, err := b.arrive(ctx, p.index, mark, func() error { return p.run.release(ctx, b) })

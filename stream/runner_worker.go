@@ -193,7 +193,10 @@ func (w *worker) emit(ctx context.Context, o *Output) error {
 func (w *worker) pass(ctx context.Context, b *barrier) error {
 	for i, s := range w.shards {
 		start := time.Now()
-		mark := shardMark{shard: s.id, entries: s.shard.Save(nil), overflows: s.shard.Stats().Overflows}
+		mark := shardMark{shard: s.id, overflows: s.shard.Stats().Overflows}
+		if w.run.keeps(b) {
+			mark.entries = s.shard.Save(nil)
+		}
 		mark.saving = time.Since(start)
 		if i == 0 {
 			mark.rows = w.rows

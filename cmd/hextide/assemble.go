@@ -70,6 +70,10 @@ func (a *assembly) openState() (err error) {
 	return err
 }
 
+// nearlyRead is how many records may be unread where a run counts as caught up: a
+// second or so of a busy topic.
+const nearlyRead = 10_000
+
 // makeSinks makes the store, which lookups need, and the sinks that the
 // definition and the flags name.
 func (a *assembly) makeSinks() error {
@@ -82,6 +86,7 @@ func (a *assembly) makeSinks() error {
 		}
 		a.redis = materialize.NewRedis(a.plan, materialize.RedisOptions{
 			Client: client, Keep: a.flags.serving.keep, Waiting: a.flags.redis.waiting, Logger: slog.Default(),
+			CaughtUp: func() bool { return a.recordsBehind() <= nearlyRead },
 		})
 		a.sinks = append(a.sinks, a.redis)
 	}

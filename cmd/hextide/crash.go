@@ -8,13 +8,19 @@ import (
 	"syscall"
 )
 
+// The crash points of a backfill, beside those of the core.
+const (
+	crashBeforeManifest = "backfill:before-manifest" // all rows are durable
+	crashAfterManifest  = "backfill:after-manifest"  // the working state is still there
+)
+
 // crashPoints lets a test kill this process, by SIGKILL, when it passes a crash
 // point of the core for the nth time: HEXTIDE_TEST_CRASH=checkpoint:before-commit/2.
-// nil where the variable is not set.
+// It does nothing where the variable is not set.
 func crashPoints() func(string) {
 	point, times, _ := strings.Cut(os.Getenv("HEXTIDE_TEST_CRASH"), "/")
 	if point == "" {
-		return nil
+		return func(string) {}
 	}
 	nth, err := strconv.ParseInt(times, 10, 64)
 	if err != nil {
