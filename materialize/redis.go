@@ -3,15 +3,12 @@ package materialize
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
-	"strings"
+	"maps"
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/hextide/hextide/geo"
 	"github.com/hextide/hextide/pipeline"
 	"github.com/hextide/hextide/stream"
@@ -26,6 +23,8 @@ type RedisOptions struct {
 	Logger  *slog.Logger  // default slog.Default()
 
 	StartWithin time.Duration // how long Redis may be away when a run starts; default 15 s
+	CaughtUp    func() bool   // whether what was read is up to date, so that readers may leave the pair before; default: always
+	Grace       time.Duration // how long a replaced pair's keys stay for its readers; default 1 min
 }
 
 // Redis is a sink that keeps the newest row of each entity under
@@ -39,30 +38,27 @@ type Redis struct {
 	mu      sync.Mutex
 	waiting map[geo.Cell]waiting
 	flying  map[geo.Cell]waiting // on their way: Redis may or may not have them
+	markers int                  // in waiting
 	dropped int64
 	failed  error // Redis refuses what it is sent, and would later too
 	written int64
 	wake    chan struct{} // something waits
 	idle    *sync.Cond    // nothing waits or is on its way
 
-	run   int64
-	named bool   // `<pipeline>` names our pair
-	old   string // the pair before, whose keys are still to be removed
-	stop  context.CancelFunc
-	done  chan struct{}
+	run    int64
+	naming pairing // of the writer goroutine
+	stop   context.CancelFunc
+	done   chan struct{}
 }
 
 // waiting is an entity's packed row on its way to Redis.
 type waiting struct {
-	Value   []byte `json:"value"`
-	Expires bool   `json:"expires"` // a marker that nobody needs after Keep
+	Value   []byte
+	Expires bool // a marker that nobody needs after Keep
 }
 
-// redisState is what a checkpoint keeps.
-type redisState struct {
-	Run     int64              `json:"run"`
-	Waiting map[string]waiting `json:"waiting"`
-}
+// marker tells whether the entity's row has ceased.
+func (w waiting) marker() bool { return w.Value[1]&flagEmpty != 0 }
 
 var _ stream.Sink = (*Redis)(nil)
 
@@ -83,6 +79,12 @@ func NewRedis(plan *pipeline.Plan, o RedisOptions) *Redis {
 	if o.StartWithin == 0 {
 		o.StartWithin = startWithin
 	}
+	if o.CaughtUp == nil {
+		o.CaughtUp = func() bool { return true }
+	}
+	if o.Grace == 0 {
+		o.Grace = time.Minute
+	}
 	r := &Redis{options: o, plan: plan, waiting: map[geo.Cell]waiting{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	r.idle = sync.NewCond(&r.mu)
 	return r
@@ -93,76 +95,20 @@ func (r *Redis) Name() string { return "redis" }
 
 // Restore finds out the number of the run and starts writing.
 func (r *Redis) Restore(ctx context.Context, state []byte) error {
-	saved := redisState{}
-	if state != nil {
-		if err := json.Unmarshal(state, &saved); err != nil {
-			return fmt.Errorf("the Redis sink's state is damaged: %w", err)
-		}
-	}
-	for text, w := range saved.Waiting {
-		cell, err := geo.ParseCell(text)
-		if err != nil {
-			return fmt.Errorf("the Redis sink's state is damaged: %w", err)
-		}
-		r.waiting[cell] = w
+	if err := r.restore(state); err != nil {
+		return err
 	}
 	run, err := r.nextRun(ctx)
 	if err != nil {
 		return fmt.Errorf("Redis cannot be used (it was tried for up to %s): %w", r.options.StartWithin, err)
 	}
-	if r.run = saved.Run; r.run == 0 {
+	if r.run == 0 {
 		r.run = run
 	}
 	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go r.write(ctx)
 	return nil
 }
-
-// nextRun is one more than the run in use, where that is of the same plan: a
-// pipeline that begins anew writes beside what it wrote before.
-func (r *Redis) nextRun(ctx context.Context) (int64, error) {
-	asking, cancel := context.WithTimeout(ctx, r.options.StartWithin)
-	defer cancel()
-	var last error // what Redis said, or why it did not
-	pair, err := backoff.Retry(asking, func() (string, error) {
-		pair, err := r.options.Client.Get(asking, r.plan.Name).Result()
-		switch {
-		case errors.Is(err, redis.Nil):
-			return "", nil
-		case refused(err):
-			err = backoff.Permanent(err)
-		}
-		if last == nil || asking.Err() == nil {
-			last = err
-		}
-		return pair, err
-	}, backoff.WithMaxElapsedTime(r.options.StartWithin))
-	if err != nil {
-		return 0, last
-	}
-	if hash, run, is := strings.Cut(pair, "."); is && hash == r.planKey() {
-		if n, err := strconv.ParseInt(run, 10, 64); err == nil {
-			return n + 1, nil
-		}
-	}
-	return 1, nil
-}
-
-// refused tells whether Redis answered that it will not do what it was asked,
-// and would not later: a wrong password, a missing right, a key of another type.
-func refused(err error) bool {
-	for _, prefix := range []string{"NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE"} {
-		if err != nil && strings.Contains(err.Error(), prefix) { // within a script it is not the first word
-			return true
-		}
-	}
-	return false
-}
-
-// planKey is the plan's hash as keys hold it: its first 16 digits.
-func (r *Redis) planKey() string { return r.plan.Hash[:min(16, len(r.plan.Hash))] }
-
-func (r *Redis) pair() string { return fmt.Sprintf("%s.%d", r.planKey(), r.run) }
 
 // Key is where an entity's row is.
 func (r *Redis) Key(cell geo.Cell) string {
@@ -186,16 +132,45 @@ func (r *Redis) Write(ctx context.Context, o *stream.Output) error {
 	return nil
 }
 
-// wait keeps a value until it is written. Where too many wait, the value is
-// given up and counted: the entity's next row brings it up to date.
+// wait keeps a value until it is written. Where too many wait, a row is given up
+// and counted: the entity's next row brings it up to date. Nothing follows a
+// marker, so it takes another row's place, or is one too many where only markers
+// wait: there are never more of them than entities that were written.
 func (r *Redis) wait(cell geo.Cell, w waiting) {
 	old, is := r.waiting[cell]
 	if is && !packedNewer(w.Value, old.Value) {
 		return
 	}
 	if !is && len(r.waiting)+len(r.flying) >= r.options.Waiting {
-		r.dropped++
-		return
+		if !w.marker() {
+			r.dropped++
+			return
+		}
+		if r.markers < len(r.waiting) {
+			r.giveUpOne()
+		}
+	}
+	r.put(cell, w)
+}
+
+// giveUpOne drops a row that waits and is no marker.
+func (r *Redis) giveUpOne() {
+	for cell, w := range r.waiting {
+		if !w.marker() {
+			delete(r.waiting, cell)
+			r.dropped++
+			return
+		}
+	}
+}
+
+// put lets a value wait in place of an older one.
+func (r *Redis) put(cell geo.Cell, w waiting) {
+	if old, is := r.waiting[cell]; is && old.marker() {
+		r.markers--
+	}
+	if w.marker() {
+		r.markers++
 	}
 	r.waiting[cell] = w
 }
@@ -211,18 +186,23 @@ func (r *Redis) poke() {
 // waiting rows itself.
 const settleWithin = 500 * time.Millisecond
 
-// Checkpoint returns the rows that Redis does not have yet.
+// Checkpoint returns the rows that Redis does not have yet, as many as there is
+// room for.
 func (r *Redis) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) {
 	r.settle(settleWithin)
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	state := redisState{Run: r.run, Waiting: make(map[string]waiting, len(r.waiting)+len(r.flying))}
-	for _, rows := range []map[geo.Cell]waiting{r.flying, r.waiting} { // what waits is newer
-		for cell, w := range rows {
-			state.Waiting[cell.String()] = w
-		}
+	rows := make(map[geo.Cell]waiting, len(r.waiting)+len(r.flying))
+	maps.Copy(rows, r.flying)
+	maps.Copy(rows, r.waiting) // what waits is newer
+	r.mu.Unlock()
+	saved, left, err := saveWaiting(rows, maxSaved)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the state of the Redis sink: %w", err)
 	}
-	content, err := json.Marshal(state)
+	if left > 0 {
+		r.options.Logger.Warn("more rows wait for Redis than a checkpoint holds: after a crash these are brought up to date by their next", "rows", left)
+	}
+	content, err := json.Marshal(redisState{Run: r.run, Rows: saved})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the state of the Redis sink: %w", err)
 	}
@@ -241,6 +221,13 @@ func (r *Redis) settle(within time.Duration) {
 	}
 }
 
+// left is how many rows Redis does not have yet.
+func (r *Redis) left() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.waiting) + len(r.flying)
+}
+
 // Waiting is the number of entities whose newest row Redis does not have yet,
 // and how many rows were given up because too many waited.
 func (r *Redis) Waiting() (waiting int, dropped, written int64) {
@@ -249,12 +236,34 @@ func (r *Redis) Waiting() (waiting int, dropped, written int64) {
 	return len(r.waiting) + len(r.flying), r.dropped, r.written
 }
 
-// Close stops writing; what waits is in the last checkpoint.
+// closeWithin is how long a run that ends waits for Redis to take anything.
+const closeWithin = 2 * time.Second
+
+// Close stops writing once Redis has everything, or takes nothing more; what
+// waits then is in the last checkpoint. A run that has read everything has its
+// pair named.
 func (r *Redis) Close() error {
-	if r.stop != nil {
-		r.settle(settleWithin)
-		r.stop()
-		<-r.done
+	if r.stop == nil {
+		return r.options.Client.Close()
+	}
+	_, _, before := r.Waiting()
+	for {
+		r.settle(closeWithin)
+		left, _, written := r.Waiting()
+		if left == 0 || written == before {
+			break
+		}
+		before = written
+	}
+	r.stop()
+	<-r.done
+	r.stop = nil
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+	defer cancel()
+	if left := r.left(); left > 0 {
+		r.options.Logger.Warn("the run ends and Redis lacks rows: they are in the last checkpoint", "rows", left)
+	} else if err := r.tidy(ctx); err != nil {
+		r.options.Logger.Warn("the run ends and Redis is away", "error", err)
 	}
 	return r.options.Client.Close()
 }

@@ -1,12 +1,16 @@
 package materialize
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,6 +81,7 @@ func redisConforms(t *testing.T, address string) {
 	t.Run("newest wins", func(t *testing.T) { redisNewestWins(t, address) })
 	t.Run("markers", func(t *testing.T) { redisMarkers(t, address) })
 	t.Run("runs", func(t *testing.T) { redisRuns(t, address) })
+	t.Run("emptied", func(t *testing.T) { redisEmptied(t, address) })
 	t.Run("many", func(t *testing.T) { redisMany(t, address) })
 }
 
@@ -145,9 +150,9 @@ func redisMarkers(t *testing.T, address string) {
 	}
 }
 
-// A pipeline that begins anew writes beside what is there, names its own pair
-// once its rows are there, and removes the old keys; so does another plan. One
-// that goes on keeps its pair.
+// A pipeline that begins anew writes beside what is there, names its own pair once
+// it is caught up, and a while later removes the old keys; so does another plan.
+// One that goes on keeps its pair.
 func redisRuns(t *testing.T, address string) {
 	c, cells, name := clientOf(t, address), someCells(t), own("runs")
 	plan := planOf(t, name, "none", "json")
@@ -168,19 +173,58 @@ func redisRuns(t *testing.T, address string) {
 	changed := planOf(t, name, "other", "json") // another text, another hash
 	for _, next := range []*pipeline.Plan{plan, changed} {
 		before := c.Get(t.Context(), name).Val()
-		r := toRedis(t, address, next, nil, RedisOptions{})
-		if c.Get(t.Context(), name).Val() != before {
-			t.Errorf("%s is named before anything is written", r.pair())
-		}
+		var caughtUp atomic.Bool
+		r := toRedis(t, address, next, nil, RedisOptions{CaughtUp: caughtUp.Load, Grace: time.Hour})
 		deliver(t, r, outputOf(next, simple(next, noon, 0, 5, cells[0]))) // older than what was there
 		settled(t, r)
-		if named := c.Get(t.Context(), name).Val(); named != r.pair() || named == before {
-			t.Errorf("%s is named after %s, not %s", named, before, r.pair())
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
 		}
-		if p := get(t, c, next, cells[0]); p.Bits[0] != 5 {
-			t.Errorf("the new run's row is %+v", p)
+		if named := c.Get(t.Context(), name).Val(); named != before {
+			t.Errorf("%s is named while %s is still catching up", named, r.pair())
 		}
-		eventually(t, "the old keys are gone", func() bool { return len(c.Keys(t.Context(), name+":"+before+":*").Val()) == 0 })
+		state, err := r.Checkpoint(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r = toRedis(t, address, next, state, RedisOptions{CaughtUp: caughtUp.Load, Grace: time.Hour})
+		deliver(t, r, outputOf(next, simple(next, noon+minute, 0, 6, cells[0])))
+		caughtUp.Store(true)
+		eventually(t, "the new pair is named", func() bool { return c.Get(t.Context(), name).Val() == r.pair() })
+		if p := get(t, c, next, cells[0]); p.Bits[0] != 6 || r.pair() == before {
+			t.Errorf("the new run's row is %+v in %s", p, r.pair())
+		}
+		if n := len(c.Keys(t.Context(), name+":"+before+":*").Val()); n == 0 {
+			t.Error("the old keys are gone before their readers are")
+		}
+		if err := r.Close(); err != nil { // before it removes them: the next run does
+			t.Fatal(err)
+		}
+		r = toRedis(t, address, next, state, RedisOptions{Grace: time.Millisecond})
+		deliver(t, r, outputOf(next, simple(next, noon+2*minute, 0, 7, cells[0])))
+		eventually(t, "the old keys are gone", func() bool {
+			return len(c.Keys(t.Context(), name+":"+before+":*").Val()) == 0 && c.SCard(t.Context(), r.replacedKey()).Val() == 0
+		})
+		if p := get(t, c, next, cells[0]); p == nil {
+			t.Error("the pair in use was removed")
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Redis comes back empty, unnoticed between two rows: `<pipeline>` is named again.
+func redisEmptied(t *testing.T, address string) {
+	c, cells, plan := clientOf(t, address), someCells(t), planOf(t, own("emptied"), "none", "json")
+	r := toRedis(t, address, plan, nil, RedisOptions{})
+	for i := range 2 {
+		deliver(t, r, outputOf(plan, simple(plan, noon+int64(i)*minute, 0, 1, cells...)))
+		settled(t, r)
+		if p := get(t, c, plan, cells[0]); p == nil || p.WindowEnd != noon+int64(i)*minute {
+			t.Errorf("%+v stands", p)
+		}
+		c.Del(t.Context(), c.Keys(t.Context(), plan.Name+"*").Val()...)
 	}
 }
 
@@ -284,6 +328,94 @@ func TestRedisRealGoneAndBack(t *testing.T) {
 	check()
 }
 
+// Where too many wait, rows are given up, markers never: nothing would follow
+// them, and an entity that has ceased would keep its old counts for ever.
+func TestRedisKeepsMarkers(t *testing.T) {
+	plan, cells := planOf(t, "keeps", "none", "json"), gridCells(t, 30)
+	r := NewRedis(plan, RedisOptions{Client: redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}), Waiting: 10})
+	markers := simple(plan, noon+minute, 0, 0, cells[5:25]...)
+	markers.empty = true
+	deliver(t, r, outputOf(plan, simple(plan, noon, 0, 1, cells[:10]...)))
+	deliver(t, r, outputOf(plan, markers))
+	deliver(t, r, outputOf(plan, simple(plan, noon+2*minute, 0, 2, cells[24:]...)))
+	for i, cell := range cells {
+		w, is := r.waiting[cell]
+		if want := i >= 5 && i < 25; is != want || is && w.marker() != (i < 24) {
+			t.Errorf("cell %d waits: %v, not %v", i, is, want)
+		}
+	}
+	if waiting, dropped, _ := r.Waiting(); waiting != 20 || dropped != 10 || r.markers != 19 {
+		t.Errorf("%d wait, of them %d markers, and %d were given up", waiting, r.markers, dropped)
+	}
+	state, err := r.Checkpoint(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := NewRedis(plan, RedisOptions{})
+	if err := again.restore(state); err != nil || !maps.EqualFunc(again.waiting, r.waiting, sameWaiting) || again.markers != r.markers {
+		t.Errorf("of %d waiting %d come back, %v", len(r.waiting), len(again.waiting), err)
+	}
+	_ = r.Close()
+}
+
+func sameWaiting(a, b waiting) bool { return a.Expires == b.Expires && bytes.Equal(a.Value, b.Value) }
+
+// What a checkpoint keeps is bounded: markers first, and the rest is counted.
+func TestRedisStateIsBounded(t *testing.T) {
+	plan, rows := planOf(t, "bounded", "none", "json"), map[geo.Cell]waiting{}
+	cells := gridCells(t, 4000)
+	random := rand.New(rand.NewPCG(1, 2))
+	for i, cell := range cells {
+		b := simple(plan, noon, 0, random.Int64(), cell)
+		b.empty = i%4 == 3
+		rows[cell] = waiting{Value: AppendPacked(nil, b.rows(plan), 0), Expires: i%8 == 3}
+	}
+	whole, left, err := saveWaiting(rows, maxSaved)
+	if err != nil || left != 0 || len(whole) > 4000*(savedHeader+packedHeader+8*5) {
+		t.Fatalf("%d bytes, %d left, %v", len(whole), left, err)
+	}
+	if back, err := restoreWaiting(whole); err != nil || !maps.EqualFunc(back, rows, sameWaiting) {
+		t.Errorf("%d of %d rows come back, %v", len(back), len(rows), err)
+	}
+	limit := 2 * len(whole) / 3
+	part, left, err := saveWaiting(rows, limit)
+	if err != nil || left == 0 || len(part) > limit+64 || len(part) < limit*9/10 {
+		t.Fatalf("%d bytes of %d, %d left, %v", len(part), limit, left, err)
+	}
+	back, err := restoreWaiting(part)
+	if err != nil || len(back) != len(rows)-left {
+		t.Fatalf("%d of %d rows come back, %v", len(back), len(rows)-left, err)
+	}
+	for cell, w := range rows {
+		if got, is := back[cell]; is && !sameWaiting(got, w) || !is && w.marker() {
+			t.Fatalf("%s comes back as %v", cell, got)
+		}
+	}
+	for cut := 0; cut < len(part); cut += len(part) / 16 {
+		_, _ = restoreWaiting(part[:cut]) // an error or less, never a panic
+	}
+}
+
+// A run that ends waits for Redis while Redis takes rows, however long that is.
+func TestRedisCloseWaits(t *testing.T) {
+	server := testserver.NewRedis(t)
+	plan, cells := planOf(t, "waits", "none", "json"), gridCells(t, 16_000)
+	r := toRedis(t, server.Addr(), plan, nil, RedisOptions{})
+	c := clientOf(t, server.Addr())
+	server.Kill()
+	for len(cells) > 0 {
+		deliver(t, r, outputOf(plan, simple(plan, noon, 0, 1, cells[:200]...)))
+		cells = cells[200:]
+	}
+	server.Start()
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.DBSize(t.Context()).Val(); n != 16_001 {
+		t.Errorf("Redis has %d keys at the end, not 16,000 and the name", n)
+	}
+}
+
 // What is on its way when a checkpoint is taken is part of it: whether Redis
 // takes it, nobody knows yet.
 func TestRedisCheckpointHoldsWhatFlies(t *testing.T) {
@@ -338,7 +470,7 @@ func TestRedisRefuses(t *testing.T) {
 
 // A damaged state is an error, not a panic.
 func TestRedisDamagedState(t *testing.T) {
-	for _, state := range []string{"{", `{"waiting": {"x": {}}}`} {
+	for _, state := range []string{"{", `{"rows": "AAAA"}`, `{"rows": {}}`} {
 		r := NewRedis(planOf(t, "damaged", "none", "json"), RedisOptions{Client: redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})})
 		if err := r.Restore(t.Context(), []byte(state)); err == nil || !strings.Contains(err.Error(), "damaged") {
 			t.Errorf("%s: %v", state, err)

@@ -2,7 +2,6 @@ package materialize
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -44,6 +43,9 @@ return set`)
 // must share a slot, it is 1.
 const scriptKeys = 64
 
+// tidyEvery is how often the writer sees to names and old keys while no rows come.
+const tidyEvery = time.Second
+
 // write is the goroutine that brings waiting rows to Redis until ctx ends.
 func (r *Redis) write(ctx context.Context) {
 	defer close(r.done)
@@ -52,38 +54,48 @@ func (r *Redis) write(ctx context.Context) {
 	retry.MaxInterval = 2 * time.Second
 	for ctx.Err() == nil {
 		batch := r.take()
+		var err error
 		if len(batch) == 0 {
-			select {
-			case <-ctx.Done():
-				return
-			case <-r.wake:
+			if err = r.tidy(ctx); err == nil {
+				select {
+				case <-ctx.Done():
+				case <-r.wake:
+				case <-time.After(min(tidyEvery, r.options.Grace)):
+				}
 			}
-			continue
+		} else {
+			err = r.send(ctx, batch)
+			r.sent(batch, err)
 		}
-		err := r.send(ctx, batch)
-		r.sent(batch, err)
-		if err == nil {
-			if away {
-				r.options.Logger.Info("Redis is back")
-			}
-			away = false
+		if away = r.noted(ctx, away, err); err == nil {
 			retry.Reset()
 			continue
-		}
-		if !away && ctx.Err() == nil {
-			r.options.Logger.Warn("Redis is away: the newest row of each entity waits", "error", err)
-			away = true
-		}
-		if refused(err) {
-			r.mu.Lock()
-			r.failed = fmt.Errorf("Redis refuses the rows: %w", err)
-			r.mu.Unlock()
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(retry.NextBackOff()):
 		}
 	}
+}
+
+// noted tells the log and the run what has become of Redis, and returns whether it
+// is away.
+func (r *Redis) noted(ctx context.Context, away bool, err error) bool {
+	switch {
+	case err == nil:
+		if away {
+			r.options.Logger.Info("Redis is back")
+		}
+		return false
+	case !away && ctx.Err() == nil:
+		r.options.Logger.Warn("Redis is away: the newest row of each entity waits", "error", err)
+	}
+	if refused(err) {
+		r.mu.Lock()
+		r.failed = fmt.Errorf("Redis refuses the rows: %w", err)
+		r.mu.Unlock()
+	}
+	return true
 }
 
 // take moves some waiting rows into a batch.
@@ -97,6 +109,9 @@ func (r *Redis) take() map[geo.Cell]waiting {
 		}
 		batch[cell] = w
 		delete(r.waiting, cell)
+		if w.marker() {
+			r.markers--
+		}
 	}
 	r.flying = batch
 	return batch
@@ -113,7 +128,7 @@ func (r *Redis) sent(batch map[geo.Cell]waiting, err error) {
 	} else {
 		for cell, w := range batch {
 			if newest, is := r.waiting[cell]; !is || !packedNewer(newest.Value, w.Value) {
-				r.waiting[cell] = w
+				r.put(cell, w)
 			}
 		}
 	}
@@ -122,7 +137,7 @@ func (r *Redis) sent(batch map[geo.Cell]waiting, err error) {
 	}
 }
 
-// send writes a batch in one pipeline, and names the pair when it is new.
+// send writes a batch in one pipeline, and sees to the name of the pair.
 func (r *Redis) send(ctx context.Context, batch map[geo.Cell]waiting) error {
 	perCall := scriptKeys
 	if _, cluster := r.options.Client.(*redis.ClusterClient); cluster {
@@ -134,11 +149,8 @@ func (r *Redis) send(ctx context.Context, batch map[geo.Cell]waiting) error {
 			err = r.pipeline(ctx, batch, perCall)
 		}
 	}
-	if err == nil && !r.named {
+	if err == nil {
 		err = r.name(ctx)
-	}
-	if err == nil && r.old != "" {
-		err = r.removeOld(ctx)
 	}
 	return err
 }
@@ -165,42 +177,5 @@ func (r *Redis) pipeline(ctx context.Context, batch map[geo.Cell]waiting, perCal
 	}
 	call()
 	_, err := pipe.Exec(ctx)
-	return err
-}
-
-// name makes `<pipeline>` name this pair once its first rows are there.
-func (r *Redis) name(ctx context.Context) error {
-	before, err := r.options.Client.SetArgs(ctx, r.plan.Name, r.pair(), redis.SetArgs{Get: true}).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return err
-	}
-	r.named = true
-	if before != r.pair() {
-		r.old = before
-	}
-	return nil
-}
-
-// removeOld removes the keys of the pair before; what an error left is removed
-// after the next batch.
-func (r *Redis) removeOld(ctx context.Context) error {
-	remove := func(ctx context.Context, node redis.Cmdable) error {
-		keys := node.Scan(ctx, 0, r.plan.Name+":"+r.old+":*", 1000).Iterator()
-		for keys.Next(ctx) {
-			if err := r.options.Client.Unlink(ctx, keys.Val()).Err(); err != nil {
-				return err
-			}
-		}
-		return keys.Err()
-	}
-	var err error
-	if cluster, is := r.options.Client.(*redis.ClusterClient); is {
-		err = cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return remove(ctx, node) })
-	} else {
-		err = remove(ctx, r.options.Client)
-	}
-	if err == nil {
-		r.old = ""
-	}
 	return err
 }
