@@ -33,12 +33,16 @@ type Exists struct {
 // How is the frame's affair: where it unfolds, pentagons included, six loads a ring from prefix sums
 // over three cones (disk_cone.go); else cell by cell (disk_gather.go). The sums are the same.
 //
+// A row costs about as much to sum as to compare with the one before, so rows are summed anew from pane
+// to pane, but for panes in which no source has changed: those are answered as before.
+//
 // Scratch that is used again from pane to pane: one goroutine at a time. The frame may be shared.
 type Disks struct {
 	frame *Frame
 	rings []int
 	sums  summing
-	next  int // first row of the next block
+	last  question // that sums has the answer to
+	next  int      // first row of the next block
 }
 
 // summing is one way to sum over disks.
@@ -95,7 +99,9 @@ func (d *Disks) Sum(s Sources, e Exists) error {
 	if e.Word < 0 || e.Word >= s.Words {
 		return fmt.Errorf("disk sums of %d words: existence by word %d", s.Words, e.Word)
 	}
-	d.sums.near(s, e)
+	if !d.last.again(s, e, nil) {
+		d.sums.near(s, e)
+	}
 	return nil
 }
 
@@ -110,7 +116,9 @@ func (d *Disks) SumAt(s Sources, own []Cell) error {
 			return fmt.Errorf("disk sums: cell %x is not of territory %s", uint64(c), d.frame.territories.Name(d.frame.id))
 		}
 	}
-	d.sums.at(s, own)
+	if !d.last.again(s, atGiven, own) {
+		d.sums.at(s, own)
+	}
 	return nil
 }
 

@@ -221,6 +221,60 @@ func TestDiskSumsAt(t *testing.T) {
 	})
 }
 
+// counting counts how often sums are made.
+type counting struct {
+	summing
+	made int
+}
+
+func (c *counting) near(s Sources, e Exists) { c.made++; c.summing.near(s, e) }
+func (c *counting) at(s Sources, own []Cell) { c.made++; c.summing.at(s, own) }
+
+// TestDiskSumsOfNoChange asks everything twice, with one thing changed from question to question.
+func TestDiskSumsOfNoChange(t *testing.T) {
+	w, rings, values := city(t, 40)
+	d, err := NewDisks(w.frame, rings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums := &counting{summing: d.sums}
+	d.sums = sums
+	s, cells := w.spread(t, values, 0)
+	e, own := Exists{0, 1<<64 - 1}, cells[:7]
+	slices.Sort(own)
+	near := func() error { return d.Sum(s, e) }
+	given := func() error { return d.SumAt(s, own) }
+	for i, question := range []struct {
+		change func()
+		ask    func() error
+	}{
+		{func() {}, near},
+		{func() { s.Values[3]++ }, near},
+		{func() { s.At[5].X++ }, near},
+		{func() { s.Shown = 1 }, near},
+		{func() { e = Exists{1, 1<<21 - 1} }, near},
+		{func() {}, given},
+		{func() { own = own[1:] }, given},
+		{func() {}, near},
+	} {
+		question.change()
+		var answers [2][]uint64
+		for j := range answers {
+			if err := question.ask(); err != nil {
+				t.Fatal(err)
+			}
+			for b := (Block{}); d.Next(&b); {
+				for _, column := range b.Sums {
+					answers[j] = append(answers[j], column...)
+				}
+			}
+		}
+		if sums.made != i+1 || len(answers[0]) == 0 || !slices.Equal(answers[0], answers[1]) {
+			t.Errorf("question %d: sums made %d times, %d values, then %d", i, sums.made, len(answers[0]), len(answers[1]))
+		}
+	}
+}
+
 func TestFoldMeetsEachPairOnce(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rings := drawRings(rt)
