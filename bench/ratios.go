@@ -161,26 +161,28 @@ func (w *comparison) drawn(share float64) *memory {
 	return &memory{fields: []column.Kind{column.String, column.Int}, begin: begin}
 }
 
-// allocations counts those of the core alone, J1 and J3: of the second hour, since
-// in the first one memory comes that is used again, and of both.
+// allocations counts those of the core alone over a day of J1, and without its
+// first two hours, in which memory comes that is used again.
 func (w *comparison) allocations(ctx context.Context) error {
-	for _, name := range []string{"examples/checks/j1.yaml", jobThree} {
-		plan, err := load(name, "", "")
-		if err != nil {
-			return err
-		}
-		first, err := core(ctx, plan, w.events.until(w.from.Add(time.Hour)).source(here))
-		if err != nil {
-			return err
-		}
-		both, err := core(ctx, plan, w.events.source(here))
-		if err != nil {
-			return err
-		}
-		allocations, events, rows := float64(both.mallocs)-float64(first.mallocs), float64(both.events-first.events), float64(both.rows-first.rows)
-		fmt.Printf("%s: %.4f allocations an event of the second hour, %.5f a row; %.4f an event of both\n",
-			name, allocations/events, allocations/rows, float64(both.mallocs)/float64(both.events))
+	plan, err := load("examples/checks/j1.yaml", "", "")
+	if err != nil {
+		return err
 	}
+	day, err := record(ctx, plan, w.data, w.from.UnixMicro(), w.from.Add(24*time.Hour).UnixMicro())
+	if err != nil {
+		return err
+	}
+	first, err := core(ctx, plan, w.events.source(here))
+	if err != nil {
+		return err
+	}
+	all, err := core(ctx, plan, day.source(here))
+	if err != nil {
+		return err
+	}
+	fmt.Printf("a day of J1: %.4f allocations an event, %.4f without the first %d hours; %.1f million events/s\n",
+		float64(all.mallocs)/float64(all.events), float64(all.mallocs-first.mallocs)/float64(all.events-first.events), hours,
+		float64(all.events)/all.wall.Seconds()/1e6)
 	return nil
 }
 

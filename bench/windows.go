@@ -19,7 +19,7 @@ import (
 // nobody keeps: each figure is a ratio of two runs, made in turn.
 func windows(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
 	w := &comparison{}
-	data := flags.String("data", "", "file of taxi events")
+	flags.StringVar(&w.data, "data", "", "file of taxi events")
 	flags.IntVar(&w.runs, "runs", 3, "counted runs of each, after one that is not")
 	hour := flags.String("from", "2008-05-21T00:00:00Z", "first hour of the taxis that is used")
 	days := flags.Int("days", 30, "days of minutes with 50 active cells each")
@@ -35,7 +35,7 @@ func windows(ctx context.Context, flags *flag.FlagSet, arguments []string) error
 	if err != nil {
 		return err
 	}
-	if w.events, err = record(ctx, plan, *data, from.UnixMicro(), from.Add(hours*time.Hour).UnixMicro()); err != nil {
+	if w.events, err = record(ctx, plan, w.data, from.UnixMicro(), from.Add(hours*time.Hour).UnixMicro()); err != nil {
 		return err
 	}
 	fmt.Printf("%-58s %9s %9s %8s\n", "ratio", "s", "s of base", "ratio")
@@ -66,6 +66,7 @@ func load(path, old, text string) (*pipeline.Plan, error) {
 
 // comparison holds what the comparisons share.
 type comparison struct {
+	data   string
 	events recorded // of two hours
 	from   time.Time
 	days   int
