@@ -47,7 +47,11 @@ func (w *columnWriter) prepare(r *Rows) {
 func (w *columnWriter) write(r *Rows, em *emission, v *values, level int) (overflows int64) {
 	w.prepare(r)
 	first := len(r.Cells) - v.n
-	for i := range w.shape.finals {
+	for i := 0; i < len(w.shape.finals); i++ {
+		if n := w.unpack(r, v, w.shape.finals[i:]); n > 0 {
+			i += n - 1
+			continue
+		}
 		f := &w.shape.finals[i]
 		to := &r.Columns[f.column]
 		if level > 0 && w.shape.rings[f.ring] != 0 {

@@ -21,12 +21,6 @@ type values struct {
 	sources []int64 // extrema of the sources
 }
 
-// packed is a column of narrow lanes in the words that hold them.
-type packed struct {
-	words []uint64 // nil: the column is in columns
-	shift int
-}
-
 func newValues(sh *shape) values {
 	n := len(sh.rings) * len(sh.sizes) * len(sh.measures)
 	return values{
