@@ -4,13 +4,13 @@ import "slices"
 
 // question is what a Sum or SumAt was asked.
 type question struct {
-	asked   bool
-	at      []Spot
-	values  []uint64
-	words   int
-	shown   int
-	exists  Exists
-	own     []Cell
+	asked  bool
+	at     []Spot
+	values []uint64
+	words  int
+	shown  int
+	exists Exists
+	own    []Cell
 }
 
 // atGiven is the Exists of a SumAt, which asks for none.
