@@ -99,7 +99,9 @@ func NewLayout(specs []Spec, fields []Field) (*Layout, error) {
 
 // Counting finds or adds the measure that counts the events that pass a where
 // program; -1: all.
-func (l *Layout) Counting(where int) int { return l.measure(Measure{Kind: Sum, Field: -1, Where: where}) }
+func (l *Layout) Counting(where int) int {
+	return l.measure(Measure{Kind: Sum, Field: -1, Where: where})
+}
 
 // measure finds or adds a measure.
 func (l *Layout) measure(m Measure) int {

@@ -100,7 +100,7 @@ func (d *Disks) Sum(s Sources, e Exists) error {
 		return fmt.Errorf("disk sums of %d words: existence by word %d", s.Words, e.Word)
 	}
 	if !d.last.again(s, e, nil) {
-		d.sums.near(s, e)
+		d.sums.near(d.last.sources(), e)
 	}
 	return nil
 }
@@ -117,7 +117,7 @@ func (d *Disks) SumAt(s Sources, own []Cell) error {
 		}
 	}
 	if !d.last.again(s, atGiven, own) {
-		d.sums.at(s, own)
+		d.sums.at(d.last.sources(), own)
 	}
 	return nil
 }
@@ -153,8 +153,7 @@ func (d *Disks) Next(b *Block) bool {
 	return true
 }
 
-// Fold calls fold once for each pair of a row and a source of the last Sum or SumAt (whose At must be
-// as it was) that lie within the widest ring of one another, with the index of the smallest ring that
+// Fold calls fold once for each pair of a row and a source of the last Sum or SumAt that lie within the widest ring of one another, with the index of the smallest ring that
 // holds them: what a minimum or maximum over rings is made of. row counts over all blocks, source is
 // an index into At. The order is fixed, but means nothing. Cost: the sources times the cells of the
 // widest disk.

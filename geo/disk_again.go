@@ -2,7 +2,8 @@ package geo
 
 import "slices"
 
-// question is what a Sum or SumAt was asked.
+// question is what a Sum or SumAt was asked, in memory of its own: the caller's may be used again before
+// Fold asks for the sources.
 type question struct {
 	asked  bool
 	at     []Spot
@@ -27,4 +28,9 @@ func (q *question) again(s Sources, e Exists, own []Cell) bool {
 	q.values = append(q.values[:0], s.Values...)
 	q.own = append(q.own[:0], own...)
 	return false
+}
+
+// sources are those of the question.
+func (q *question) sources() Sources {
+	return Sources{At: q.at, Words: q.words, Values: q.values, Shown: q.shown}
 }

@@ -302,6 +302,7 @@ func TestFoldMeetsEachPairOnce(t *testing.T) {
 				rt.Fatal(err)
 			}
 		}
+		clear(s.At) // is the caller's to use again
 		want := map[pair]int{}
 		for _, c := range rows {
 			near, err := h3.GridDiskDistances(h3.Cell(c), rings[len(rings)-1])

@@ -40,19 +40,19 @@ const (
 
 // read appends the column's values in so many records, whose fields end at ends,
 // and returns how many of them are plain; what it appends behind them means
-// nothing.
-func (c *plainColumn) read(b *stream.Batch, data []byte, ends []uint32, records int) int {
+// nothing. So many are expected until the batch is full.
+func (c *plainColumn) read(b *stream.Batch, data []byte, ends []uint32, records, expected int) int {
 	switch c.form {
 	case plainSkipped:
 		return c.skip(data, ends, records)
 	case plainDecimal:
-		return c.readDecimals(more(c.intsOf(b), records), data, ends)
+		return c.readDecimals(more(c.intsOf(b), records, expected), data, ends)
 	case plainFloat:
-		return c.readFloats(more(c.floatsOf(b), records), data, ends)
+		return c.readFloats(more(c.floatsOf(b), records, expected), data, ends)
 	case plainString:
-		return c.readStrings(b, data, ends, records)
+		return c.readStrings(b, data, ends, records, expected)
 	}
-	return c.readTexts(b, data, ends, records)
+	return c.readTexts(b, data, ends, records, expected)
 }
 
 // keep makes the column n values long.
@@ -94,10 +94,14 @@ func (c *plainColumn) floatsOf(b *stream.Batch) *[]float64 {
 	return &b.Fields[c.into].Floats
 }
 
-// more makes a slice n elements longer and returns those.
-func more[T any](s *[]T, n int) []T {
+// more makes a slice n elements longer and returns those. Where it must grow, there
+// is room for so many as are expected.
+func more[T any](s *[]T, n, expected int) []T {
 	have := len(*s)
-	*s = slices.Grow(*s, n)[:have+n]
+	if cap(*s)-have < n {
+		*s = slices.Grow(*s, max(n, expected))
+	}
+	*s = (*s)[:have+n]
 	return (*s)[have:]
 }
 
@@ -205,11 +209,11 @@ func (c *plainColumn) readFloats(to []float64, data []byte, ends []uint32) int {
 
 // readStrings copies texts that are not empty, 8 bytes at a time, so that some
 // bytes behind each are copied too, over which the next is.
-func (c *plainColumn) readStrings(b *stream.Batch, data []byte, ends []uint32, records int) int {
+func (c *plainColumn) readStrings(b *stream.Batch, data []byte, ends []uint32, records, expected int) int {
 	into := &b.Fields[c.into].Strings
 	to := len(into.Bytes)
 	arena := into.Bytes[:cap(into.Bytes)]
-	textEnds := more(&into.Ends, records)
+	textEnds := more(&into.Ends, records, expected)
 	at, step, last := c.number, c.of, c.number+1 == c.of
 	for i := range textEnds {
 		start, end, ok := field(data, ends, at, last)
@@ -240,13 +244,13 @@ func (c *plainColumn) readStrings(b *stream.Batch, data []byte, ends []uint32, r
 }
 
 // readTexts reads booleans, times and cells.
-func (c *plainColumn) readTexts(b *stream.Batch, data []byte, ends []uint32, records int) int {
+func (c *plainColumn) readTexts(b *stream.Batch, data []byte, ends []uint32, records, expected int) int {
 	var ints []int64
 	var cells []geo.Cell
 	if c.form == plainCell {
-		cells = more(&b.Cells, records)
+		cells = more(&b.Cells, records, expected)
 	} else {
-		ints = more(c.intsOf(b), records)
+		ints = more(c.intsOf(b), records, expected)
 	}
 	at, step, last := c.number, c.of, c.number+1 == c.of
 	for i := range records {

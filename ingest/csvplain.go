@@ -20,6 +20,8 @@ type plainCSV struct {
 	max     int           // bytes of a record
 	ends    []uint32      // see index
 	run     int           // records to find at once: fewer after one that was not plain
+
+	expected int // records of the piece that are to come, about
 }
 
 const (
@@ -82,10 +84,14 @@ func newPlainCSV(c *csvCodec) *plainCSV {
 func (p *plainCSV) decode(b *stream.Batch, spans *[]span, data []byte, quote, from, room int) int {
 	have := len(b.Times)
 	found := p.index(data[:max(0, min(quote, len(data)-window))], from, min(room, p.run))
+	if found > 0 { // columns that must grow do so once a piece, mostly
+		length := int(p.ends[found*len(p.columns)]) - from
+		p.expected = min(room, (len(data)-from)*found/length+found)
+	}
 	rows := p.lines(data, spans, found)
 	for i := range p.columns {
 		if rows > 0 {
-			rows = p.columns[i].read(b, data, p.ends, rows)
+			rows = p.columns[i].read(b, data, p.ends, rows, p.expected)
 		}
 	}
 	for i := range p.columns {
@@ -133,7 +139,7 @@ func findEnds(ends []uint32, data []byte, at, want int) int {
 // lines adds where so many records lie to spans, and returns how many of them are
 // no longer than they may be.
 func (p *plainCSV) lines(data []byte, spans *[]span, records int) int {
-	to := more(spans, records)
+	to := more(spans, records, p.expected)
 	for i := range to {
 		start, end := p.ends[i*len(p.columns)]+1, p.ends[(i+1)*len(p.columns)]
 		if end > start && data[end-1] == '\r' {

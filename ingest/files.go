@@ -180,9 +180,10 @@ func (s *Files) examine(path string) (inputFile, error) {
 		return inputFile{}, fmt.Errorf("%s: %w", path, err)
 	}
 	p := &parser{codec: codec, csv: s.schema.Format == CSV, limit: s.options.MaxRecord, piece: 1, pool: b.home}
-	p.parse(b)
-	if len(b.pieces) > 0 {
-		file.first = s.key(b.pieces[0], 0, stream.NoTime)
+	first := b.home.batch()
+	p.fill(first, b, 0)
+	if len(first.Times) > 0 {
+		file.first = s.key(first, 0, stream.NoTime)
 	}
 	return file, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/hextide/hextide/stream"
 )
@@ -47,11 +48,11 @@ func (r *filesReader) Read(ctx context.Context, b *stream.Batch) error {
 		if n == 0 {
 			continue
 		}
-		b.Positions = b.Positions[:0]
-		for range n {
-			b.Positions = append(b.Positions, r.position)
-			r.position++
+		b.Positions = slices.Grow(b.Positions[:0], n)[:n]
+		for i := range b.Positions {
+			b.Positions[i] = r.position + int64(i)
 		}
+		r.position += int64(n)
 		b.Next, b.Limit = r.position, r.source.options.NotAfter
 		return nil
 	}
