@@ -1,6 +1,9 @@
 package features
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/expr-lang/expr/ast"
 	"github.com/hextide/hextide/column"
 )
@@ -140,11 +143,7 @@ func (c *compiler) in(n *ast.BinaryNode) (value, error) {
 func (c *compiler) call(n ast.Node, name string, arguments []ast.Node) (value, error) {
 	f, is := functions[name]
 	if !is {
-		names := make([]string, 0, len(functions))
-		for known := range functions {
-			names = append(names, known)
-		}
-		if near := Nearest(name, names); near != "" {
+		if near := Nearest(name, slices.Sorted(maps.Keys(functions))); near != "" {
 			return value{}, c.wrong(n, "there is no function %q (did you mean %q?)", name, near)
 		}
 		return value{}, c.wrong(n, "there is no function %q", name)

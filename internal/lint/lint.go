@@ -23,8 +23,10 @@ type File struct {
 	Path string // from the root, with slashes
 	Text string
 	Go   *ast.File // nil where it is not Go
-	set  *token.FileSet
 }
+
+// positions are those in all files.
+var positions = token.NewFileSet()
 
 // Rule is one convention. Check returns a line for each breach.
 type Rule struct {
@@ -41,6 +43,7 @@ func Rules() []Rule {
 		{"size of interfaces", interfaceSizes},
 		{"import direction", importDirections},
 		{"purity", purity},
+		{"order of maps", mapOrder},
 		{"exact mathematics", exactMathematics},
 		{"names", names},
 		{"package comments", packageComments},
@@ -113,8 +116,7 @@ func NewFile(name, text string) (*File, error) {
 	if path.Ext(name) != ".go" {
 		return f, nil
 	}
-	f.set = token.NewFileSet()
-	parsed, err := parser.ParseFile(f.set, name, text, parser.ParseComments|parser.SkipObjectResolution)
+	parsed, err := parser.ParseFile(positions, name, text, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +140,7 @@ func (f *File) top() string {
 	return top
 }
 
-func (f *File) line(p token.Pos) int { return f.set.Position(p).Line }
+func (f *File) line(p token.Pos) int { return positions.Position(p).Line }
 
 // at makes the line of a breach.
 func (f *File) at(p token.Pos, format string, values ...any) string {
