@@ -20,6 +20,7 @@ test: ## install what is missing and run every test
 	$(MAKE) --no-print-directory vet
 	$(MAKE) --no-print-directory build
 	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory proto-check
 	$(MAKE) --no-print-directory web-check
 	$(MAKE) --no-print-directory web-test
 	$(MAKE) --no-print-directory page-test

@@ -34,6 +34,7 @@ type inputFile struct {
 	changed time.Time
 	columns []string // csv; nil: the file is empty
 	first   int64    // key of the first record (see merge); stream.NoTime where it is not known
+	empty   bool     // no record is in it
 	hash    string   // once it was asked for
 }
 
@@ -166,9 +167,9 @@ func (s *Files) examine(path string) (inputFile, error) {
 	if err := c.next(b); err != nil && err != io.EOF && c.columns == nil && s.schema.Format == CSV {
 		return inputFile{}, err
 	}
-	file.columns = c.columns
+	file.columns, file.empty = c.columns, true
 	if s.schema.Format == CSV && c.columns == nil {
-		return file, nil // empty
+		return file, nil
 	}
 	codec, err := NewCodec(&s.schema, c.columns, s.options.MaxRecord)
 	if err != nil {
@@ -183,6 +184,7 @@ func (s *Files) examine(path string) (inputFile, error) {
 	first := b.home.batch()
 	p.fill(first, b, 0)
 	if len(first.Times) > 0 {
+		file.empty = false
 		file.first = s.key(first, 0, stream.NoTime)
 	}
 	return file, nil
@@ -206,6 +208,17 @@ func (s *Files) Partitions(context.Context) ([]stream.Partition, error) {
 // NotAfter is the latest event time acceptable, µs: what a resumed run must be
 // given as FileOptions.NotAfter.
 func (s *Files) NotAfter() int64 { return s.options.NotAfter }
+
+// Empty are the files without a record, which is seldom meant.
+func (s *Files) Empty() []string {
+	var names []string
+	for _, f := range s.files {
+		if f.empty {
+			names = append(names, f.path)
+		}
+	}
+	return names
+}
 
 // Describe implements stream.Source; it reads every file once and remembers what
 // it found. The result is a FilesDescription.

@@ -193,7 +193,7 @@ func (a *assembly) finish(c *cobra.Command, s *stream.Summary) error {
 	if err := a.snap.Finish(m); err != nil {
 		return err
 	}
-	say(c, "%s: %d rows from %d events", a.flags.out, m.Counts.Rows, m.Counts.Read)
+	say(c, "%s: %d rows from %d records", a.flags.out, m.Counts.Rows, m.Counts.Read)
 	say(c, "content_hash %s", m.ContentHash)
 	return nil
 }

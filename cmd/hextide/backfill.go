@@ -91,6 +91,9 @@ func (f *backfillFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 		return err
 	}
 	defer source.Close()
+	for _, name := range source.Empty() {
+		slog.Warn("an input file holds no records", "file", name)
+	}
 	if err := f.claim(state, limit); err != nil {
 		return err
 	}
@@ -256,18 +259,8 @@ func (f *backfillFlags) finish(c *cobra.Command, plan *pipeline.Plan, source *in
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	slog.Debug("memory", "allocations", memory.Mallocs, "allocations_per_event", float64(memory.Mallocs)/float64(max(1, s.Counts.Read)), "heap_bytes", memory.HeapSys)
-	say(c, "%s: %d rows from %d events in %s", f.out, m.Counts.Rows, m.Counts.Read, s.Took.Round(time.Millisecond))
+	say(c, "%s: %d rows from %d records in %s", f.out, m.Counts.Rows, m.Counts.Read, s.Took.Round(time.Millisecond))
 	say(c, "content_hash %s", m.ContentHash)
-	if m.Counts.Read == 0 {
-		slog.Warn("the input holds no records", "input", f.inputs)
-	}
-	for reason, n := range s.Dead {
-		if n > 0 {
-			say(c, "%d records are dead letters (%s): %s", n, reason, filepath.Join(f.out, "dead"))
-		}
-	}
-	if m.Counts.Late > 0 {
-		say(c, "%d events were late: %s", m.Counts.Late, filepath.Join(f.out, "late"))
-	}
+	sayAside(c, s, filepath.Join(f.out, "dead"), filepath.Join(f.out, "late"))
 	return nil
 }

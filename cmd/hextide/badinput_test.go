@@ -167,6 +167,7 @@ func TestEmptyFile(t *testing.T) {
 		}
 	}
 	both, _ := backfill(t, definition, []string{taxis, write(t, filepath.Join(t.TempDir(), "empty.csv"), nil)})
+	complains(t, both, "no records", "empty.csv")
 	alone, _ := backfill(t, definition, []string{taxis})
 	if both.hash() != alone.hash() {
 		t.Error("an empty file beside another changes rows")

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 // hextide is the binary under test: what users run, without the race detector.
@@ -27,5 +29,12 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "building the binary under test:", err)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	if code == 0 {
+		if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/hextide/hextide/internal/testserver.(*held).launch.func1")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return code
 }

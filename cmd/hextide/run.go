@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -95,6 +96,15 @@ func (f *runFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	if err != nil {
 		return err
 	}
-	slog.Info("the pipeline has ended", "complete", summary.Complete, "epoch", summary.Epoch, "events", summary.Counts.Aggregated, "final", timeText(summary.Final))
-	return a.finish(c, summary)
+	slog.Info("the pipeline has ended", "complete", summary.Complete, "epoch", summary.Epoch,
+		"read", summary.Counts.Read, "aggregated", summary.Counts.Aggregated, "final", timeText(summary.Final))
+	if err := a.finish(c, summary); err != nil {
+		return err
+	}
+	dead, late := filepath.Join(f.state, "dead"), filepath.Join(f.state, "late")
+	if feed := plan.Sinks.Feed; feed != nil {
+		dead, late = "topic "+feed.Topic+".dead", "topic "+feed.Topic+".late"
+	}
+	sayAside(c, summary, dead, late)
+	return nil
 }

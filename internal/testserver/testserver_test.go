@@ -15,7 +15,12 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/hextide/hextide/internal/testserver.(*held).launch.func1"))
+}
 
 func TestSharedServersAnswer(t *testing.T) {
 	client := kafkaClient(t, Kafka(t))
