@@ -159,26 +159,26 @@ func (w *columnWriter) find(known, cells []geo.Cell) {
 	}
 }
 
-func (w *columnWriter) floats(to *column.Vector, values []float64, first int) {
-	for i, at := range w.from {
+// taken adds a model's values of the rows from first on, null where it has none.
+func taken[T any](to []T, nulls *column.Bitmap, values []T, from []int32, first int) []T {
+	for i, at := range from {
+		var v T
 		if at < 0 {
-			to.Floats = append(to.Floats, 0)
-			to.Nulls.Set(first + i)
-			continue
+			nulls.Set(first + i)
+		} else {
+			v = values[at]
 		}
-		to.Floats = append(to.Floats, values[at])
+		to = append(to, v)
 	}
+	return to
+}
+
+func (w *columnWriter) floats(to *column.Vector, values []float64, first int) {
+	to.Floats = taken(to.Floats, &to.Nulls, values, w.from, first)
 }
 
 func (w *columnWriter) ints(to *column.Vector, values []int64, first int) {
-	for i, at := range w.from {
-		if at < 0 {
-			to.Ints = append(to.Ints, 0)
-			to.Nulls.Set(first + i)
-			continue
-		}
-		to.Ints = append(to.Ints, values[at])
-	}
+	to.Ints = taken(to.Ints, &to.Nulls, values, w.from, first)
 }
 
 // features fills the features' columns, in the definition's order.

@@ -201,7 +201,7 @@ func (a *assembly) finish(c *cobra.Command, s *stream.Summary) error {
 // stopWithin is how long calls in progress may take when a run ends.
 const stopWithin = 5 * time.Second
 
-// close ends the serving and gives the state up.
+// close ends the serving and gives the state and the source up.
 func (a *assembly) close() error {
 	var errs []error
 	if a.server != nil {
@@ -215,6 +215,7 @@ func (a *assembly) close() error {
 	if a.folder != nil {
 		errs = append(errs, a.folder.Close())
 	}
+	errs = append(errs, a.source.Close())
 	return errors.Join(errs...)
 }
 

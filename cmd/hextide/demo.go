@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -97,14 +96,9 @@ func (f *runFlags) demonstrate(c *cobra.Command, plan *pipeline.Plan, events str
 	if err := makeDemoTopic(ctx, f, topic); err != nil {
 		return err
 	}
-	source, err := openTopic(ctx, plan, &f.kafka, false, f.batch)
+	a, err := f.open(ctx, plan)
 	if err != nil {
 		return err
-	}
-	defer source.Close()
-	a := &assembly{plan: plan, source: source, behind: source.Behind, flags: f}
-	if err := a.assemble(); err != nil {
-		return errors.Join(err, a.close())
 	}
 	defer a.close()
 	bound := a.server.Bound()

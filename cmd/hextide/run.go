@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"path/filepath"
@@ -80,14 +81,9 @@ func (f *runFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	if err := f.serving.check(); err != nil {
 		return err
 	}
-	source, err := openTopic(c.Context(), plan, &f.kafka, f.bounded, f.batch)
+	a, err := f.open(c.Context(), plan)
 	if err != nil {
 		return err
-	}
-	defer source.Close()
-	a := &assembly{plan: plan, source: source, behind: source.Behind, flags: f}
-	if err := a.assemble(); err != nil {
-		return errors.Join(err, a.close())
 	}
 	defer a.close()
 	bound := a.server.Bound()
@@ -107,4 +103,17 @@ func (f *runFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	}
 	sayAside(c, summary, dead, late)
 	return nil
+}
+
+// open assembles a run that reads the definition's topic, and serves.
+func (f *runFlags) open(ctx context.Context, plan *pipeline.Plan) (*assembly, error) {
+	source, err := openTopic(ctx, plan, &f.kafka, f.bounded, f.batch)
+	if err != nil {
+		return nil, err
+	}
+	a := &assembly{plan: plan, source: source, behind: source.Behind, flags: f}
+	if err := a.assemble(); err != nil {
+		return nil, errors.Join(err, a.close())
+	}
+	return a, nil
 }
