@@ -51,6 +51,13 @@ for workers in 1 2 8; do same_hash --workers "$workers"; done
 for batch in 100 10000; do same_hash --batch "$batch"; done
 rm -rf "$work/j1"
 
+# All that a definition can hold at once, features and a model among it.
+backfill taxi ../sf-taxi "$taxis" --no-files
+everything=$(content_hash "$work/taxi" || echo none)
+backfill taxi1 ../sf-taxi "$taxis" --no-files --workers 1 --batch 1000
+[ "$everything" != none ] && [ "$everything" = "$(content_hash "$work/taxi1")" ] && echo "sf-taxi: $everything" ||
+  fail "sf-taxi.yaml gives $everything, and another hash with one worker"
+
 backfill sf demand-sf "$shared/data/sf-pickups-2008-05-17_06-05.csv.gz"
 backfill nyc demand-nyc "$shared/data/nyc-uber-b02512-2014-04_08.csv.gz"
 "$python" scripts/accuracy.py "sf=$work/sf" "nyc=$work/nyc" || fail "the accuracy of the demand model"
