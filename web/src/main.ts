@@ -10,6 +10,7 @@ const every = 1000; // ms between looks at the server
 class Page {
   private column = '';
   private cell = '';
+  private lost = false; // the server did not answer when it was last asked
   private about!: api.Description;
   private status?: api.Status;
   private map: CellMap;
@@ -22,7 +23,7 @@ class Page {
   }
 
   async start() {
-    this.about = await api.describe();
+    this.about = await this.firstAnswer();
     document.title = `${this.about.pipeline} - hextide`;
     panel.element('name').textContent = this.about.pipeline;
     this.readAddress();
@@ -32,6 +33,30 @@ class Page {
       await this.look();
       await new Promise((done) => setTimeout(done, every));
     }
+  }
+
+  // firstAnswer waits for a server that is still starting.
+  private async firstAnswer(): Promise<api.Description> {
+    for (;;) {
+      try {
+        return await api.describe();
+      } catch (error) {
+        this.missing(error);
+        await new Promise((done) => setTimeout(done, every));
+      }
+    }
+  }
+
+  private missing(error: unknown) {
+    this.lost = true;
+    panel.notice(`The server does not answer: ${error instanceof Error ? error.message : error}`);
+  }
+
+  // foundAgain begins anew where the server came back with another definition.
+  private async foundAgain() {
+    const hash = (await api.describe()).planHash;
+    this.lost = false;
+    if (hash !== this.about.planHash) location.reload();
   }
 
   private get open(): boolean {
@@ -80,6 +105,7 @@ class Page {
   // look asks for everything that the page shows.
   private async look() {
     try {
+      if (this.lost) await this.foundAgain();
       const column = this.column;
       const [status, latest] = await Promise.all([api.status(), api.latest(column, this.open)]);
       this.status = status;
@@ -90,7 +116,7 @@ class Page {
       if (this.cell) await this.lookAtCell(this.cell, column);
       panel.notice(latest.entities.length === 0 ? 'No window has closed yet.' : '');
     } catch (error) {
-      panel.notice(`The server does not answer: ${error instanceof Error ? error.message : error}`);
+      this.missing(error);
     }
   }
 

@@ -65,6 +65,28 @@ try {
   await check('nothing is fetched from elsewhere', async () => away.length === 0);
   await check(`no error in the page ${faults.join('; ')}`, async () => faults.length === 0);
   if (picture) await page.screenshot({ path: picture });
+
+  // What follows is meant to fail for a while.
+  const notice = (text) => page.waitForFunction((t) => document.querySelector('#notice').textContent.includes(t), text, { timeout: 15_000 });
+  await page.route('**/v1/**', (route) => route.abort());
+  await notice('does not answer');
+  await check('a server that is away is told', async () => true);
+  await page.unroute('**/v1/**');
+  await page.waitForFunction(() => !document.querySelector('#notice').textContent.includes('does not answer'), undefined, { timeout: 15_000 });
+  await check('and one that is back', async () => true);
+  await page.route('**/v1/status', async (route) => {
+    const answer = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...answer, lastCheckpointError: 'no space left on device' } });
+  });
+  await page.waitForFunction(() => document.querySelector('#strip-last-checkpoint').textContent.includes('no space left'), undefined, { timeout: 15_000 });
+  await check('a checkpoint that failed is told', async () => true);
+  await page.unroute('**/v1/status');
+  await page.route('**/v1/**', (route) => route.abort());
+  await notice('does not answer');
+  await page.unroute('**/v1/**');
+  await page.route('**/v1/describe', async (route) => route.fulfill({ json: { ...(await (await route.fetch()).json()), planHash: 'another' } }), { times: 1 });
+  await page.waitForEvent('load', { timeout: 15_000 });
+  await check('another definition is read anew', async () => true);
 } catch (error) {
   console.log(`FAIL ${error.message}`);
   failed++;
