@@ -78,7 +78,7 @@ func (f *backfillFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	if err != nil {
 		return err
 	}
-	if done, err := f.finished(c); done || err != nil {
+	if done, err := f.finished(c, plan); done || err != nil {
 		return err
 	}
 	state := filepath.Join(f.out, stateFolder)
@@ -94,14 +94,14 @@ func (f *backfillFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	for _, name := range source.Empty() {
 		slog.Warn("an input file holds no records", "file", name)
 	}
-	if err := f.claim(state, limit); err != nil {
-		return err
-	}
-	folder, err := statebackend.Open(vfs.Default, state, statebackend.Options{Pipeline: plan.Name})
-	if err != nil {
+	folder := statebackend.Open(vfs.Default, state, statebackend.Options{Pipeline: plan.Name})
+	if err := folder.Claim(); err != nil {
 		return err
 	}
 	defer folder.Close()
+	if err := f.claim(state, limit); err != nil {
+		return err
+	}
 	snapshot, err := materialize.NewSnapshot(f.out, plan, materialize.SnapshotOptions{NoFiles: f.noFiles})
 	if err != nil {
 		return err
@@ -167,18 +167,6 @@ func boundary(plan *pipeline.Plan, flag, text string) (int64, error) {
 	return us, nil
 }
 
-// finished refuses a folder that holds a snapshot; --resume has nothing to do there.
-func (f *backfillFlags) finished(c *cobra.Command) (bool, error) {
-	if _, err := os.Stat(filepath.Join(f.out, materialize.ManifestName)); err != nil {
-		return false, nil
-	}
-	if !f.resume {
-		return false, usagef("%s holds a finished snapshot", f.out)
-	}
-	say(c, "%s is finished", f.out)
-	return true, os.RemoveAll(filepath.Join(f.out, stateFolder))
-}
-
 // begun is what a resumed backfill must share with the run that began it.
 type begun struct {
 	NotAfter int64  `json:"not_after_us"` // when it began: later event times are dead letters
@@ -211,21 +199,15 @@ func (f *backfillFlags) begin(state string) (limit int64, err error) {
 	if err := json.Unmarshal(content, &b); err != nil {
 		return 0, fmt.Errorf("the state of the backfill in %s is damaged: %w", f.out, err)
 	}
-	if b.From != f.from || b.To != f.to {
-		return 0, usagef("the backfill in %s was begun with --from %q --to %q", f.out, b.From, b.To)
-	}
-	return b.NotAfter, nil
+	return b.NotAfter, f.sameRange(b.From, b.To)
 }
 
-// claim makes the folder of a new backfill.
+// claim writes down when a new backfill began.
 func (f *backfillFlags) claim(state string, limit int64) error {
 	if f.resume {
 		return nil
 	}
 	content, err := json.Marshal(begun{NotAfter: limit, From: f.from, To: f.to})
-	if err == nil {
-		err = os.MkdirAll(state, 0o755)
-	}
 	if err == nil {
 		err = writeDurable(filepath.Join(state, begunName), content)
 	}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hextide/hextide/ingest"
+	"github.com/hextide/hextide/materialize"
+	"github.com/hextide/hextide/pipeline"
+	"github.com/spf13/cobra"
+)
+
+// finished refuses a folder that holds a snapshot; --resume has nothing to do
+// there where it is the snapshot that is asked for.
+func (f *backfillFlags) finished(c *cobra.Command, plan *pipeline.Plan) (bool, error) {
+	if _, err := os.Stat(filepath.Join(f.out, materialize.ManifestName)); err != nil {
+		return false, nil
+	}
+	if !f.resume {
+		return false, usagef("%s holds a finished snapshot", f.out)
+	}
+	m, err := materialize.ReadManifest(f.out)
+	if err == nil {
+		err = f.asked(c.Context(), plan, m)
+	}
+	if err != nil {
+		return false, err
+	}
+	say(c, "%s is finished", f.out)
+	return true, os.RemoveAll(filepath.Join(f.out, stateFolder))
+}
+
+// asked refuses a finished snapshot of another definition, range or input.
+func (f *backfillFlags) asked(ctx context.Context, plan *pipeline.Plan, m *materialize.Manifest) error {
+	if m.PlanHash != plan.Hash {
+		return fmt.Errorf("%s is finished, and was made with the definition %s; this one is %s", f.out, m.PlanHash, plan.Hash)
+	}
+	if err := f.sameRange(m.Range[0], m.Range[1]); err != nil {
+		return err
+	}
+	source, err := ingest.NewFiles(f.inputs, ingest.SchemaOf(&plan.Source), ingest.FileOptions{})
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	was, err := json.Marshal(m.Source)
+	if err == nil {
+		err = source.Resume(ctx, was)
+	}
+	if err != nil {
+		return fmt.Errorf("%s is finished, and was made from other input: %w", f.out, err)
+	}
+	return nil
+}
+
+// sameRange refuses a range other than the one that the folder was begun with.
+func (f *backfillFlags) sameRange(from, to string) error {
+	if sameTime(f.from, from) && sameTime(f.to, to) {
+		return nil
+	}
+	return fmt.Errorf("the backfill in %s was begun with --from %q --to %q, not --from %q --to %q", f.out, from, to, f.from, f.to)
+}
+
+// sameTime tells whether two flags that are times, or not given, mean the same.
+func sameTime(a, b string) bool {
+	if a == b {
+		return true
+	}
+	at, err := time.Parse(time.RFC3339, a)
+	other, too := time.Parse(time.RFC3339, b)
+	return err == nil && too == nil && at.Equal(other)
+}
