@@ -63,6 +63,9 @@ type Part struct {
 	Last   int64  `json:"last_window_end_us"`
 }
 
+// NoFiles tells whether the snapshot's rows were hashed and not written.
+func (m *Manifest) NoFiles() bool { return len(m.Parts) == 0 && m.Counts.Rows > 0 }
+
 // ErrNoSnapshot is returned for a folder without a manifest.
 var ErrNoSnapshot = errors.New("no snapshot")
 

@@ -172,6 +172,7 @@ type begun struct {
 	NotAfter int64  `json:"not_after_us"` // when it began: later event times are dead letters
 	From     string `json:"from"`
 	To       string `json:"to"`
+	NoFiles  bool   `json:"no_files"`
 }
 
 const begunName = "begun.json"
@@ -199,7 +200,7 @@ func (f *backfillFlags) begin(state string) (limit int64, err error) {
 	if err := json.Unmarshal(content, &b); err != nil {
 		return 0, fmt.Errorf("the state of the backfill in %s is damaged: %w", f.out, err)
 	}
-	return b.NotAfter, f.sameRange(b.From, b.To)
+	return b.NotAfter, f.same(b)
 }
 
 // claim writes down when a new backfill began.
@@ -207,7 +208,7 @@ func (f *backfillFlags) claim(state string, limit int64) error {
 	if f.resume {
 		return nil
 	}
-	content, err := json.Marshal(begun{NotAfter: limit, From: f.from, To: f.to})
+	content, err := json.Marshal(begun{NotAfter: limit, From: f.from, To: f.to, NoFiles: f.noFiles})
 	if err == nil {
 		err = writeDurable(filepath.Join(state, begunName), content)
 	}

@@ -39,7 +39,11 @@ func (f *backfillFlags) asked(ctx context.Context, plan *pipeline.Plan, m *mater
 	if m.PlanHash != plan.Hash {
 		return fmt.Errorf("%s is finished, and was made with the definition %s; this one is %s", f.out, m.PlanHash, plan.Hash)
 	}
-	if err := f.sameRange(m.Range[0], m.Range[1]); err != nil {
+	was := begun{From: m.Range[0], To: m.Range[1], NoFiles: f.noFiles}
+	if m.Counts.Rows > 0 {
+		was.NoFiles = m.NoFiles()
+	}
+	if err := f.same(was); err != nil {
 		return err
 	}
 	source, err := ingest.NewFiles(f.inputs, ingest.SchemaOf(&plan.Source), ingest.FileOptions{})
@@ -47,9 +51,9 @@ func (f *backfillFlags) asked(ctx context.Context, plan *pipeline.Plan, m *mater
 		return err
 	}
 	defer source.Close()
-	was, err := json.Marshal(m.Source)
+	description, err := json.Marshal(m.Source)
 	if err == nil {
-		err = source.Resume(ctx, was)
+		err = source.Resume(ctx, description)
 	}
 	if err != nil {
 		return fmt.Errorf("%s is finished, and was made from other input: %w", f.out, err)
@@ -57,12 +61,15 @@ func (f *backfillFlags) asked(ctx context.Context, plan *pipeline.Plan, m *mater
 	return nil
 }
 
-// sameRange refuses a range other than the one that the folder was begun with.
-func (f *backfillFlags) sameRange(from, to string) error {
-	if sameTime(f.from, from) && sameTime(f.to, to) {
-		return nil
+// same refuses what the folder's backfill was not asked for.
+func (f *backfillFlags) same(was begun) error {
+	if !sameTime(f.from, was.From) || !sameTime(f.to, was.To) {
+		return fmt.Errorf("the backfill in %s was begun with --from %q --to %q, not --from %q --to %q", f.out, was.From, was.To, f.from, f.to)
 	}
-	return fmt.Errorf("the backfill in %s was begun with --from %q --to %q, not --from %q --to %q", f.out, from, to, f.from, f.to)
+	if f.noFiles != was.NoFiles {
+		return fmt.Errorf("the backfill in %s was begun with --no-files=%t, not --no-files=%t", f.out, was.NoFiles, f.noFiles)
+	}
+	return nil
 }
 
 // sameTime tells whether two flags that are times, or not given, mean the same.
