@@ -27,8 +27,12 @@ var _ stream.ControlLog = (*ControlFile)(nil)
 
 const controlName = "control.log"
 
-// OpenControl opens the control log of a state folder that this process owns.
-func OpenControl(fs vfs.FS, dir string) (*ControlFile, error) {
+// OpenControl opens the control log of a folder that this process has claimed.
+func (f *Folder) OpenControl() (*ControlFile, error) {
+	if f.lock == nil {
+		return nil, fmt.Errorf("opening the control log: the state folder %s is not claimed", f.dir)
+	}
+	fs, dir := f.fs, f.dir
 	c := &ControlFile{fs: fs, dir: dir}
 	content, err := readFile(fs, fs.PathJoin(dir, controlName))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -36,31 +36,46 @@ type Folder struct {
 
 var _ stream.Generations = (*Folder)(nil)
 
-// Open makes the folder where it is missing. Nothing in it is changed before Start.
-func Open(fs vfs.FS, dir string, o Options) (*Folder, error) {
+// Open names a folder. It neither makes nor changes anything: Claim does, and
+// without it the folder can be looked at.
+func Open(fs vfs.FS, dir string, o Options) *Folder {
 	if o.Retain == 0 {
 		o.Retain = 3
 	}
-	f := &Folder{fs: fs, dir: dir, options: o}
-	for _, sub := range []string{"objects", "pointers"} {
-		if err := makeDir(fs, f.at(sub)); err != nil {
-			return nil, fmt.Errorf("making the state folder %s: %w", dir, err)
-		}
-	}
-	return f, nil
+	return &Folder{fs: fs, dir: dir, options: o}
 }
 
 func (f *Folder) at(elements ...string) string {
 	return f.fs.PathJoin(append([]string{f.dir}, elements...)...)
 }
 
-// Start locks the folder, raises the incarnation and finds the newest pointer.
-func (f *Folder) Start(ctx context.Context) (int64, *stream.Pointer, error) {
+// Claim makes the folder where it is missing and locks it for this process, until
+// Close. What another process holds is refused, and nothing of it is touched.
+func (f *Folder) Claim() error {
+	if f.lock != nil {
+		return nil
+	}
+	if err := makeDir(f.fs, f.dir); err != nil {
+		return fmt.Errorf("making the state folder %s: %w", f.dir, err)
+	}
 	lock, err := f.fs.Lock(f.at("LOCK"))
 	if err != nil {
-		return 0, nil, fmt.Errorf("%w: %s (%w)", ErrHeld, f.dir, err)
+		return fmt.Errorf("%w: %s (%w)", ErrHeld, f.dir, err)
 	}
 	f.lock = lock
+	return nil
+}
+
+// Start claims the folder, raises the incarnation and finds the newest pointer.
+func (f *Folder) Start(ctx context.Context) (int64, *stream.Pointer, error) {
+	if err := f.Claim(); err != nil {
+		return 0, nil, err
+	}
+	for _, sub := range []string{"objects", "pointers"} {
+		if err := makeDir(f.fs, f.at(sub)); err != nil {
+			return 0, nil, fmt.Errorf("making the state folder %s: %w", f.dir, err)
+		}
+	}
 	n, err := f.raiseIncarnation()
 	if err != nil {
 		return 0, nil, fmt.Errorf("claiming the state folder %s: %w", f.dir, err)

@@ -43,10 +43,7 @@ func readAll(t *testing.T, f *Folder, o stream.Object) []stream.Entry {
 
 func start(t *testing.T, fs vfs.FS) (*Folder, int64, *stream.Pointer) {
 	t.Helper()
-	f, err := Open(fs, "state", Options{Pipeline: "p"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := Open(fs, "state", Options{Pipeline: "p"})
 	n, p, err := f.Start(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -104,10 +101,7 @@ func TestCrashAnywhere(t *testing.T) {
 			}
 			return nil
 		})
-		f, err := Open(errorfs.Wrap(mem, cut), "state", Options{Pipeline: "p"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		f := Open(errorfs.Wrap(mem, cut), "state", Options{Pipeline: "p"})
 		if _, _, err := f.Start(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -221,13 +215,7 @@ func TestOnlyRetainedEpochsStay(t *testing.T) {
 
 func TestIncarnationRisesAndOneOwnerHolds(t *testing.T) {
 	dir := t.TempDir()
-	open := func() *Folder {
-		f, err := Open(vfs.Default, dir, Options{Pipeline: "p"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return f
-	}
+	open := func() *Folder { return Open(vfs.Default, dir, Options{Pipeline: "p"}) }
 	for want := int64(1); want <= 3; want++ {
 		f := open()
 		n, _, err := f.Start(context.Background())
@@ -252,10 +240,8 @@ func TestControlLogSurvivesTornLinesAndFullDisks(t *testing.T) {
 		}
 		return nil
 	}))
-	if err := fs.MkdirAll("state", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	c, err := OpenControl(fs, "state")
+	f, _, _ := start(t, fs)
+	c, err := f.OpenControl()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +271,7 @@ func TestControlLogSurvivesTornLinesAndFullDisks(t *testing.T) {
 	if err := writeAtomic(mem, "state", "control.log", append(content, `{"partition":1,"ne`...)); err != nil {
 		t.Fatal(err)
 	}
-	c, err = OpenControl(mem, "state")
+	c, err = f.OpenControl()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,8 +15,8 @@ func FuzzPointer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		fs := vfs.NewMem()
-		folder, err := Open(fs, "state", Options{Pipeline: "p"})
-		if err != nil {
+		folder := Open(fs, "state", Options{Pipeline: "p"})
+		if err := makeDir(fs, folder.at("pointers")); err != nil {
 			t.Fatal(err)
 		}
 		if err := writeAtomic(fs, folder.at("pointers"), "1.json", content); err != nil {

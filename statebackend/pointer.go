@@ -3,7 +3,9 @@ package statebackend
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,7 +35,7 @@ func (f *Folder) Commit(ctx context.Context, p *stream.Pointer) error {
 // Pointers lists the epochs whose pointers are kept, ascending.
 func (f *Folder) Pointers() ([]int64, error) {
 	names, err := f.fs.List(f.at("pointers"))
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("listing the pointers of %s: %w", f.dir, err)
 	}
 	var epochs []int64

@@ -61,12 +61,14 @@ func (a *assembly) assemble() error {
 	return a.serve()
 }
 
+// openState claims the state folder before anything in it or beside it is touched:
+// it may be another process's.
 func (a *assembly) openState() (err error) {
-	a.folder, err = statebackend.Open(vfs.Default, a.flags.state, statebackend.Options{Pipeline: a.plan.Name})
-	if err != nil {
+	a.folder = statebackend.Open(vfs.Default, a.flags.state, statebackend.Options{Pipeline: a.plan.Name})
+	if err := a.folder.Claim(); err != nil {
 		return err
 	}
-	a.control, err = statebackend.OpenControl(vfs.Default, a.flags.state)
+	a.control, err = a.folder.OpenControl()
 	return err
 }
 

@@ -25,7 +25,7 @@ func newCheckpoint() *cobra.Command {
 		if _, err := vfs.Default.Stat(*state); err != nil {
 			return nil, usagef("there is no state folder %s", *state)
 		}
-		return statebackend.Open(vfs.Default, *state, statebackend.Options{})
+		return statebackend.Open(vfs.Default, *state, statebackend.Options{}), nil
 	}
 	c.AddCommand(checkpointList(open), checkpointShow(open), checkpointRemove(open))
 	return c
