@@ -1,6 +1,8 @@
 package statebackend
 
 import (
+	"errors"
+	"os"
 	"strconv"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -37,7 +39,7 @@ func (f *Folder) collect() error {
 // folders that this leaves empty.
 func removeUnreached(fs vfs.FS, dir string, reached map[string]bool) error {
 	names, err := fs.List(dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	for _, name := range names {

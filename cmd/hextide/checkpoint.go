@@ -2,7 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 
@@ -20,27 +23,52 @@ func newCheckpoint() *cobra.Command {
 		Example: `  hextide checkpoint ls --state hextide-state
   hextide checkpoint show 12 --state hextide-state`,
 	}
-	state := c.PersistentFlags().String("state", "hextide-state", "state folder")
-	open := func() (*statebackend.Folder, error) {
-		if _, err := vfs.Default.Stat(*state); err != nil {
-			return nil, usagef("there is no state folder %s", *state)
-		}
-		return statebackend.Open(vfs.Default, *state, statebackend.Options{}), nil
-	}
-	c.AddCommand(checkpointList(open), checkpointShow(open), checkpointRemove(open))
+	k := &kept{}
+	c.PersistentFlags().StringVar(&k.state, "state", "hextide-state", "state folder")
+	c.AddCommand(k.list(), k.show(), k.remove())
 	return c
 }
 
-func checkpointList(open func() (*statebackend.Folder, error)) *cobra.Command {
+// kept is the state folder that is looked at.
+type kept struct{ state string }
+
+// open finds the epochs of the folder, and changes nothing.
+func (k *kept) open() (*statebackend.Folder, []int64, error) {
+	switch info, err := os.Stat(k.state); {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, nil, usagef("there is no state folder %s", k.state)
+	case err != nil:
+		return nil, nil, fmt.Errorf("looking at the state folder: %w", err)
+	case !info.IsDir():
+		return nil, nil, usagef("%s is not a folder", k.state)
+	}
+	folder := statebackend.Open(vfs.Default, k.state, statebackend.Options{})
+	epochs, err := folder.Pointers()
+	if err == nil && len(epochs) == 0 {
+		err = usagef("%s holds no checkpoints", k.state)
+	}
+	return folder, epochs, err
+}
+
+// of finds the folder that keeps an epoch.
+func (k *kept) of(text string) (*statebackend.Folder, int64, error) {
+	epoch, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return nil, 0, usagef("%q is no epoch: 'hextide checkpoint ls' lists them", text)
+	}
+	folder, epochs, err := k.open()
+	if err == nil && !slices.Contains(epochs, epoch) {
+		err = usagef("%s keeps no epoch %d; it keeps %v", k.state, epoch, epochs)
+	}
+	return folder, epoch, err
+}
+
+func (k *kept) list() *cobra.Command {
 	return &cobra.Command{
 		Use: "ls", Short: "List the epochs that are kept", Example: "  hextide checkpoint ls --state hextide-state",
 		Args: arguments(0, 0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			folder, err := open()
-			if err != nil {
-				return err
-			}
-			epochs, err := folder.Pointers()
+			folder, epochs, err := k.open()
 			if err != nil {
 				return err
 			}
@@ -62,24 +90,12 @@ func checkpointList(open func() (*statebackend.Folder, error)) *cobra.Command {
 	}
 }
 
-func epochOf(text string) (int64, error) {
-	epoch, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return 0, usagef("%q is no epoch: 'hextide checkpoint ls' lists them", text)
-	}
-	return epoch, nil
-}
-
-func checkpointShow(open func() (*statebackend.Folder, error)) *cobra.Command {
+func (k *kept) show() *cobra.Command {
 	return &cobra.Command{
 		Use: "show EPOCH", Short: "Show one epoch's pointer as JSON", Example: "  hextide checkpoint show 12 --state hextide-state",
 		Args: arguments(1, 1, "one epoch"),
 		RunE: func(c *cobra.Command, given []string) error {
-			epoch, err := epochOf(given[0])
-			if err != nil {
-				return err
-			}
-			folder, err := open()
+			folder, epoch, err := k.of(given[0])
 			if err != nil {
 				return err
 			}
@@ -97,20 +113,16 @@ func checkpointShow(open func() (*statebackend.Folder, error)) *cobra.Command {
 	}
 }
 
-func checkpointRemove(open func() (*statebackend.Folder, error)) *cobra.Command {
+func (k *kept) remove() *cobra.Command {
 	return &cobra.Command{
 		Use: "rm EPOCH", Short: "Forget an epoch; the newest cannot be", Example: "  hextide checkpoint rm 11 --state hextide-state",
 		Args: arguments(1, 1, "one epoch"),
 		RunE: func(c *cobra.Command, given []string) error {
-			epoch, err := epochOf(given[0])
+			folder, epoch, err := k.of(given[0])
 			if err != nil {
 				return err
 			}
-			folder, err := open()
-			if err != nil {
-				return err
-			}
-			if _, _, err := folder.Start(c.Context()); err != nil {
+			if err := folder.Claim(); err != nil {
 				return err // a running process owns the folder
 			}
 			defer folder.Close()
