@@ -35,7 +35,11 @@ with its page and its gRPC service. Needs nothing, leaves nothing behind.`,
 			if err := flags.serving.check(); err != nil {
 				return err
 			}
-			return runDemo(c, flags, speed)
+			if err := unlessStopped(c.Context(), runDemo(c, flags, speed)); err != nil {
+				return err
+			}
+			say(c, "ended")
+			return nil
 		},
 	}
 	flags.serving.add(c)
@@ -119,9 +123,6 @@ func (f *runFlags) demonstrate(c *cobra.Command, plan *pipeline.Plan, events str
 	stop()
 	<-done
 	<-hinted
-	if err == nil {
-		say(c, "ended")
-	}
 	return err
 }
 

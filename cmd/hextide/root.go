@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -175,4 +176,13 @@ func arguments(least, most int, what string) cobra.PositionalArgs {
 // caller's affair.
 func say(c *cobra.Command, format string, values ...any) {
 	fmt.Fprintf(c.OutOrStdout(), format+"\n", values...)
+}
+
+// unlessStopped leaves out the error of a live run that was stopped while it
+// began, which is as good an end as a later one: its state is as it was.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }

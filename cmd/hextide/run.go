@@ -52,7 +52,7 @@ start, and ends as a backfill does.`,
 			if err != nil {
 				return err
 			}
-			return f.run(c, plan)
+			return unlessStopped(c.Context(), f.run(c, plan))
 		},
 	}
 	f.kafka.add(c)
