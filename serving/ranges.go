@@ -46,6 +46,9 @@ func (s *Service) Latest(ctx context.Context, r *pb.LatestRequest) (*pb.LatestRe
 		if response.Truncated = len(places) > limit; response.Truncated {
 			places = places[:limit]
 		}
+		if err = s.fits(len(places), len(selection)); err != nil {
+			return
+		}
 		provisional, final := v.frontier()
 		response.Watermark, response.Final = stamp(provisional), stamp(final)
 		a := newAnswer(s.schema, selection, len(places), false, s.now())
@@ -54,7 +57,7 @@ func (s *Service) Latest(ctx context.Context, r *pb.LatestRequest) (*pb.LatestRe
 		}
 		response.Entities, response.Columns = a.entities, a.columns
 	})
-	return response, nil
+	return response, err
 }
 
 // latestOpen answers Latest with open windows, of the cells that have closed rows.
@@ -67,6 +70,9 @@ func (s *Service) latestOpen(ctx context.Context, selection []int, within geo.Ce
 	})
 	response := &pb.LatestResponse{Truncated: len(cells) > limit}
 	cells = cells[:min(limit, len(cells))]
+	if err := s.fits(len(cells), len(selection)); err != nil {
+		return nil, err
+	}
 	a := newAnswer(s.schema, selection, len(cells), false, s.now())
 	provisional, final, err := s.open(ctx, a, cells)
 	if err != nil {
@@ -131,18 +137,29 @@ func (s *Service) History(ctx context.Context, r *pb.HistoryRequest) (*pb.Histor
 	from, to := bounds(r.From, r.To)
 	response := &pb.HistoryResponse{}
 	s.store.view(func(v view) {
-		a := newAnswer(s.schema, selection, 0, false, s.now())
+		var places []place
 		for _, p := range v.s.panes {
-			if p.end <= from || p.end > to || len(a.entities) >= s.limits.Rows {
+			if p.end <= from || p.end > to {
 				continue
 			}
 			if at, found := p.find(cell); found {
-				a.row(at.block, at.row, v.final(at.block))
+				places = append(places, at)
 			}
+		}
+		if len(places) > s.limits.Rows {
+			err = status.Errorf(codes.InvalidArgument, "%d rows asked for; at most %d may be in one answer: give from or to", len(places), s.limits.Rows)
+			return
+		}
+		if err = s.fits(len(places), len(selection)); err != nil {
+			return
+		}
+		a := newAnswer(s.schema, selection, len(places), false, s.now())
+		for _, p := range places {
+			a.row(p.block, p.row, v.final(p.block))
 		}
 		response.Entities, response.Columns = a.entities, a.columns
 	})
-	return response, nil
+	return response, err
 }
 
 // find returns the newest revision of a cell's row in a pane.

@@ -31,8 +31,9 @@ func NewSchema(plan *pipeline.Plan) *Schema {
 	return s
 }
 
-// Select turns column names into positions; no names mean all columns. Every
-// unknown name is in the error, each with the nearest name that exists.
+// Select turns column names into positions; no names mean all columns. A name
+// may stand once only. Every unknown name is in the error, with the nearest name
+// that exists where one is near.
 func (s *Schema) Select(names []string) ([]int, error) {
 	if len(names) == 0 {
 		all := make([]int, len(s.Columns))
@@ -41,14 +42,21 @@ func (s *Schema) Select(names []string) ([]int, error) {
 		}
 		return all, nil
 	}
-	selection := make([]int, 0, len(names))
+	if len(names) > len(s.Columns) {
+		return nil, fmt.Errorf("%d columns asked for; there are %d", len(names), len(s.Columns))
+	}
+	selection, asked := make([]int, 0, len(names)), make([]bool, len(s.Columns))
 	var unknown []string
 	for _, name := range names {
 		i, known := s.byName[name]
 		if !known {
-			unknown = append(unknown, fmt.Sprintf("%q (did you mean %q?)", name, s.nearest(name)))
+			unknown = append(unknown, s.hint(name))
 			continue
 		}
+		if asked[i] {
+			return nil, fmt.Errorf("column %q is asked for more than once", name)
+		}
+		asked[i] = true
 		selection = append(selection, i)
 	}
 	if len(unknown) > 0 {
@@ -57,10 +65,21 @@ func (s *Schema) Select(names []string) ([]int, error) {
 	return selection, nil
 }
 
-func (s *Schema) nearest(name string) string {
+// longName is the length from which an unknown name is cut in messages and not
+// compared with others.
+const longName = 128
+
+// hint is an unknown name and what may have been meant.
+func (s *Schema) hint(name string) string {
+	if len(name) >= longName {
+		return fmt.Sprintf("%.32q…", name)
+	}
 	names := make([]string, len(s.Columns))
 	for i, c := range s.Columns {
 		names[i] = c.Name
 	}
-	return pipeline.Nearest(name, names)
+	if near := pipeline.Nearest(name, names); near != "" {
+		return fmt.Sprintf("%q (did you mean %q?)", name, near)
+	}
+	return fmt.Sprintf("%q", name)
 }

@@ -62,7 +62,7 @@ func serve(t testing.TB) *running {
 		b.Open = true
 		return []*stream.Rows{b}, nil
 	})
-	service := NewService(r.plan, r.store, r.core, Limits{Cells: 20, Rows: 8}, "v-test")
+	service := NewService(r.plan, r.store, r.core, Limits{Cells: 20, Rows: 8, Values: 60}, "v-test")
 	var err error
 	r.server, err = Listen(Addresses{GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Pprof: "127.0.0.1:0"}, service, Parts{
 		Logger: slog.New(slog.DiscardHandler), Ready: func() error { return r.ready },
@@ -213,14 +213,14 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	for text, request := range map[string]*pb.LookupRequest{
-		`did you mean "n_k0_w1m"?`:      {Cells: []uint64{good}, Columns: []string{"n_k0_w1n"}},
-		"not an H3 cell":                {Cells: []uint64{12345}},
-		`"xyz"`:                         {H3: []string{"xyz"}},
-		"resolution 10":                 {Cells: []uint64{uint64(finer)}},
-		"at most 20":                    {Cells: slices.Repeat([]uint64{good}, 21)},
-		"give cells, h3 or locations":   {},
-		"latitude":                      {Locations: []*pb.LatLng{{Lat: 91, Lng: 0}}},
-		`no column "x" (did you mean "`: {Cells: []uint64{good}, Columns: []string{"x", "share"}},
+		`did you mean "n_k0_w1m"?`:    {Cells: []uint64{good}, Columns: []string{"n_k0_w1n"}},
+		"not an H3 cell":              {Cells: []uint64{12345}},
+		`"xyz"`:                       {H3: []string{"xyz"}},
+		"resolution 10":               {Cells: []uint64{uint64(finer)}},
+		"at most 20":                  {Cells: slices.Repeat([]uint64{good}, 21)},
+		"give cells, h3 or locations": {},
+		"latitude":                    {Locations: []*pb.LatLng{{Lat: 91, Lng: 0}}},
+		`no column "x": Describe`:     {Cells: []uint64{good}, Columns: []string{"x", "share"}},
 	} {
 		_, err := r.client.Lookup(t.Context(), request)
 		code(t, err, codes.InvalidArgument, text)

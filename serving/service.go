@@ -23,8 +23,9 @@ type Live interface {
 
 // Limits bound what one request may ask for.
 type Limits struct {
-	Cells int // entities a lookup; default 10,000
-	Rows  int // cells in a Latest answer, rows in a History answer; default 200,000
+	Cells  int // entities a lookup or a watch; default 10,000
+	Rows   int // cells in a Latest answer, rows in a History answer; default 200,000
+	Values int // entities × columns an answer; default 4,000,000
 }
 
 // Service answers the calls of proto/hextide/v1. Its methods may be called from
@@ -51,6 +52,9 @@ func NewService(plan *pipeline.Plan, store *Store, live Live, limits Limits, ver
 	if limits.Rows == 0 {
 		limits.Rows = 200_000
 	}
+	if limits.Values == 0 {
+		limits.Values = 4_000_000
+	}
 	return &Service{
 		plan: plan, schema: NewSchema(plan), store: store, live: live, limits: limits,
 		describe: describe(plan, version), now: time.Now, quit: make(chan struct{}),
@@ -66,7 +70,7 @@ func (s *Service) Lookup(ctx context.Context, r *pb.LookupRequest) (*pb.LookupRe
 	if err != nil {
 		return nil, err
 	}
-	cells, err := s.cellsOf(r)
+	cells, err := s.cellsOf(r, len(selection))
 	if err != nil {
 		return nil, err
 	}
@@ -159,14 +163,25 @@ func (s *Service) selection(names []string) ([]int, error) {
 	return selection, nil
 }
 
-// cellsOf reads the entities of a lookup, all of them checked.
-func (s *Service) cellsOf(r *pb.LookupRequest) ([]geo.Cell, error) {
+// fits refuses an answer of too many values.
+func (s *Service) fits(entities, columns int) error {
+	if most := s.limits.Values / max(columns, 1); entities > most {
+		return status.Errorf(codes.InvalidArgument, "%d entities × %d columns asked for; at most %d values may be in one answer: with these columns %d entities", entities, columns, s.limits.Values, most)
+	}
+	return nil
+}
+
+// cellsOf reads the entities of a lookup of so many columns, all of them checked.
+func (s *Service) cellsOf(r *pb.LookupRequest, columns int) ([]geo.Cell, error) {
 	n := len(r.Cells) + len(r.H3) + len(r.Locations)
 	if n == 0 {
 		return nil, status.Error(codes.InvalidArgument, "no cells asked for: give cells, h3 or locations")
 	}
 	if n > s.limits.Cells {
 		return nil, status.Errorf(codes.InvalidArgument, "%d entities asked for; at most %d may be in one call", n, s.limits.Cells)
+	}
+	if err := s.fits(n, columns); err != nil {
+		return nil, err
 	}
 	cells := make([]geo.Cell, 0, n)
 	for _, c := range r.Cells {

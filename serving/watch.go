@@ -15,7 +15,7 @@ func (s *Service) Watch(r *pb.WatchRequest, out grpc.ServerStreamingServer[pb.Wa
 	if err != nil {
 		return err
 	}
-	wanted, err := s.wanted(r)
+	wanted, err := s.wanted(r, len(selection))
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (s *Service) change(rows *stream.Rows, selection []int, wanted func(geo.Cel
 }
 
 // wanted makes the filter of a watch.
-func (s *Service) wanted(r *pb.WatchRequest) (func(geo.Cell) bool, error) {
+func (s *Service) wanted(r *pb.WatchRequest, columns int) (func(geo.Cell) bool, error) {
 	within, err := s.within(r.Within)
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (s *Service) wanted(r *pb.WatchRequest) (func(geo.Cell) bool, error) {
 	if within != 0 {
 		return nil, status.Error(codes.InvalidArgument, "give either cells or within, not both")
 	}
-	cells, err := s.cellsOf(&pb.LookupRequest{Cells: r.Cells, H3: r.H3})
+	cells, err := s.cellsOf(&pb.LookupRequest{Cells: r.Cells, H3: r.H3}, columns)
 	if err != nil {
 		return nil, err
 	}
