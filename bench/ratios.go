@@ -72,20 +72,30 @@ func tenPlaces() []placed {
 	return all
 }
 
-// sparse holds minutes with 50 active cells each, in a city, against as many
-// spread over ten times its area, and against as many of which half are empty.
+// sparse holds minutes with 50 active cells each, in a square as large as the box
+// around a city's taxis, against as many spread over ten times its area and over
+// a tenth of it, and against as many of which half are empty.
 func (w *comparison) sparse(ctx context.Context) error {
 	plan, err := pipeline.Load([]byte(sparseText), "sparse.yaml")
 	if err != nil {
 		return err
 	}
-	base := w.minutes(0.1, 1)
-	if _, _, err := w.against(fmt.Sprintf("%d days, 50 cells a minute: 10 times the area / one", w.days),
-		of(ctx, plan, w.minutes(0.1*math.Sqrt(10), 1)), of(ctx, plan, base)); err != nil {
-		return err
+	const side = 0.3 // degrees
+	for _, c := range []struct {
+		name  string
+		side  float64
+		every int64
+		base  float64
+	}{
+		{fmt.Sprintf("%d days, 50 cells a minute: 10 times the area / %g° square", w.days, side), side * math.Sqrt(10), 1, side},
+		{"  half of the minutes empty / none", side, 2, side},
+		{"  that square / a tenth of its area", side, 1, side / math.Sqrt(10)},
+	} {
+		if _, _, err = w.against(c.name, of(ctx, plan, w.minutes(c.side, c.every)), of(ctx, plan, w.minutes(c.base, 1))); err != nil {
+			return err
+		}
 	}
-	_, _, err = w.against("  half of the minutes empty / none", of(ctx, plan, w.minutes(0.1, 2)), of(ctx, plan, base))
-	return err
+	return nil
 }
 
 const sparseText = `
@@ -96,7 +106,11 @@ source:
   topic: t
   event_time: {field: ts, unit: s}
   location: {lat: lat, lng: lng}
-grid: {resolution: 9, rings: [0, 5, 20], emit: cell}
+grid:
+  resolution: 9
+  rings: [0, 5, 20]
+  emit: cell
+  regions: [{name: bay, cells: [832830fffffffff, 832832fffffffff, 832836fffffffff]}]
 windows: {pane: 1m, sizes: [1m, 5m]}
 aggregates:
   - {name: n, op: count}

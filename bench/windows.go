@@ -38,7 +38,7 @@ func windows(ctx context.Context, flags *flag.FlagSet, arguments []string) error
 	if w.events, err = record(ctx, plan, w.data, from.UnixMicro(), from.Add(hours*time.Hour).UnixMicro()); err != nil {
 		return err
 	}
-	fmt.Printf("%-58s %9s %9s %8s\n", "ratio", "s", "s of base", "ratio")
+	fmt.Printf("%-58s %9s %9s %8s %8s\n", "ratio", "s", "s of base", "of wall", "of cpu")
 	for _, measure := range []func(context.Context) error{
 		w.fanOut, w.wideRing, w.cities, w.sparse, w.hotSpot, w.panes, w.values, w.allocations,
 	} {
@@ -127,7 +127,7 @@ func (w *comparison) against(name string, a, b func() (once, error)) (first, sec
 		}
 	}
 	first, second = middle(runs[0]), middle(runs[1])
-	fmt.Printf("%-58s %9.3f %9.3f %8.2f\n", name, first.wall.Seconds(), second.wall.Seconds(), first.wall.Seconds()/second.wall.Seconds())
+	fmt.Printf("%-58s %9.3f %9.3f %8.2f %8.2f\n", name, first.wall.Seconds(), second.wall.Seconds(), first.wall.Seconds()/second.wall.Seconds(), first.cpu.Seconds()/second.cpu.Seconds())
 	return first, second, nil
 }
 

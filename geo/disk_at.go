@@ -20,6 +20,7 @@ func (c *cones) at(s Sources, own []Cell) {
 		c.planes = append(c.planes, plane{sources: b.low, reach: b.widened(int32(c.widest))})
 	}
 	c.found.reset()
+	c.pairs.rows = zeros(c.pairs.rows, len(c.planes))
 	f := c.frame
 	var last cursor
 	for _, cell := range own {
@@ -30,6 +31,7 @@ func (c *cones) at(s Sources, own []Cell) {
 		}
 		if group >= 0 {
 			c.groups.boxes[group].hold(at)
+			c.pairs.rows[group]++
 		}
 		c.given = append(c.given, at)
 		c.found.add(cell, group, 0)
@@ -37,6 +39,7 @@ func (c *cones) at(s Sources, own []Cell) {
 	for i := range c.planes {
 		c.planes[i].hold(c.groups.boxes[i])
 	}
+	c.choose(s)
 	c.raise(s)
 }
 

@@ -30,7 +30,8 @@ package geo
 //
 // Each cluster of sources has grids of its own, on a plane (disk_plane.go) as wide as loads reach. Where
 // the rows are given, planes hold sources and rows alone, and loads beyond them go where the same sum is
-// found (disk_at.go).
+// found (disk_at.go); and where so few rows stand on so much ground that grids would not pay, there are
+// none (disk_pairs.go).
 type cones struct {
 	frame   *Frame
 	rings   []int
@@ -45,6 +46,7 @@ type cones struct {
 	given   []Spot // the rows' spots, where they were given; else none
 	sources []Spot // or their images
 	images  images
+	pairs   pairs
 	folding foldScratch
 }
 
@@ -56,7 +58,7 @@ type images struct {
 
 func newCones(f *Frame, rings []int) *cones {
 	widest := rings[len(rings)-1]
-	c := &cones{frame: f, rings: rings, widest: widest, leaves: newLeaves(f)}
+	c := &cones{frame: f, rings: rings, widest: widest, leaves: newLeaves(f), pairs: newPairs(rings)}
 	c.groups = newClusters(widest + c.leaves.radius)
 	return c
 }
@@ -118,6 +120,9 @@ func (c *cones) raise(s Sources) {
 	spots := 0
 	for i := range c.planes {
 		p := &c.planes[i]
+		if p.sparse {
+			continue
+		}
 		p.first = spots
 		p.end = p.index(p.reach.high) + 1
 		spots += int(p.stride) * int(p.height)
@@ -125,14 +130,20 @@ func (c *cones) raise(s Sources) {
 	g := &c.grids
 	g.resize(spots, s.Words)
 	for i, at := range c.sources {
-		spot := c.planes[c.groups.of(at)].index(at)
+		p := &c.planes[c.groups.of(at)]
+		if p.sparse {
+			continue
+		}
+		spot := p.index(at)
 		i = c.source(i)
 		for w, v := range s.Values[i*s.Words : (i+1)*s.Words] {
 			g.put(spot, w, v)
 		}
 	}
 	for i := range c.planes {
-		g.build(&c.planes[i])
+		if p := &c.planes[i]; !p.sparse {
+			g.build(p)
+		}
 	}
 }
 
@@ -177,6 +188,11 @@ func (c *cones) fill(b *Block, first int) {
 		end = min(end, last)
 		at := c.found.at[start:end]
 		from, to := start-first, end-first
+		if run.group >= 0 && c.planes[run.group].sparse {
+			c.pairs.fill(c, b, c.given[start:end], from, &c.planes[run.group])
+			start = end
+			continue
+		}
 		for i, k := range c.rings {
 			columns := b.Sums[i*c.shown : (i+1)*c.shown]
 			if run.group < 0 {

@@ -23,13 +23,14 @@ type pair [2]uint64
 //
 // Invariant: two columns and two rows, or more, lie before the first source. There all cones are empty.
 type plane struct {
-	first   int   // index of its first spot
+	first   int   // index of its first spot; where it is sparse: number of its first row
 	low     Spot  // that spot
 	stride  int32 // spots a row
 	height  int32
 	sources Spot // the lowest corner of the box around the sources
 	reach   box  // the spots whose disks may meet the sources
 	end     int  // index behind the last of those
+	sparse  bool // it has no grids (disk_pairs.go)
 }
 
 // hold makes the plane hold a box, and what lies before it.

@@ -232,6 +232,11 @@ func (c *cones) fold(fold func(row, ring, source int)) {
 	clear(x.rowAt)
 	for start := 0; start < len(c.found.cells); {
 		run, end := c.found.run(start)
+		if run.group >= 0 && c.planes[run.group].sparse {
+			c.pairs.fold(c, c.given[start:end], start, &c.planes[run.group], fold)
+			start = end
+			continue
+		}
 		for row := start; row < end && run.group >= 0; row++ {
 			index := int(c.found.at[row])
 			if len(c.given) > 0 {
@@ -244,6 +249,9 @@ func (c *cones) fold(fold func(row, ring, source int)) {
 	for i, s := range c.sources {
 		source := c.source(i)
 		p := &c.planes[c.groups.of(s)]
+		if p.sparse {
+			continue
+		}
 		for _, d := range x.disk {
 			near := s.plus(d.at)
 			if !p.holds(near) {

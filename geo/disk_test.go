@@ -184,6 +184,12 @@ func TestDiskSums(t *testing.T) {
 }
 
 func TestDiskSumsAt(t *testing.T) {
+	sparse, dense := 0, 0
+	defer func() {
+		if sparse == 0 || dense == 0 {
+			t.Errorf("%d planes were summed by pairs, %d by grids", sparse, dense)
+		}
+	}()
 	rapid.Check(t, func(rt *rapid.T) {
 		rings := drawRings(rt)
 		w := drawWorld(rt, t, rings[len(rings)-1])
@@ -217,6 +223,15 @@ func TestDiskSumsAt(t *testing.T) {
 		var b Block
 		if err := checkRows(d, &b, want, 2); err != nil {
 			rt.Fatal(err)
+		}
+		if c, is := d.sums.(*cones); is {
+			for _, p := range c.planes {
+				if p.sparse {
+					sparse++
+				} else {
+					dense++
+				}
+			}
 		}
 	})
 }
