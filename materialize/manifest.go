@@ -66,6 +66,27 @@ type Part struct {
 // NoFiles tells whether the snapshot's rows were hashed and not written.
 func (m *Manifest) NoFiles() bool { return len(m.Parts) == 0 && m.Counts.Rows > 0 }
 
+// Check refuses a folder in which a file of the snapshot is missing or has
+// another size.
+func (m *Manifest) Check(dir string) error { return present(dir, m.Parts) }
+
+// present refuses a folder in which a file is missing or has another size.
+func present(dir string, parts []Part) error {
+	for _, p := range parts {
+		path := filepath.Join(dir, filepath.FromSlash(p.Path))
+		info, err := os.Stat(path)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			return fmt.Errorf("%s is missing, which was written before: begin again in an empty folder", path)
+		case err != nil:
+			return fmt.Errorf("looking at a file that was written before: %w", err)
+		case info.Size() != p.Bytes:
+			return fmt.Errorf("%s has %d bytes, not the %d that were written: begin again in an empty folder", path, info.Size(), p.Bytes)
+		}
+	}
+	return nil
+}
+
 // ErrNoSnapshot is returned for a folder without a manifest.
 var ErrNoSnapshot = errors.New("no snapshot")
 

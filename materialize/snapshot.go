@@ -73,7 +73,8 @@ func NewSnapshot(dir string, plan *pipeline.Plan, o SnapshotOptions) (*Snapshot,
 // Name is "snapshot".
 func (s *Snapshot) Name() string { return "snapshot" }
 
-// Restore goes on from a checkpoint: files that it does not list are deleted.
+// Restore goes on from a checkpoint: files that it lists must be there, and
+// others are deleted.
 func (s *Snapshot) Restore(ctx context.Context, state []byte) error {
 	if state != nil {
 		if err := json.Unmarshal(state, &s.state); err != nil {
@@ -85,6 +86,9 @@ func (s *Snapshot) Restore(ctx context.Context, state []byte) error {
 		s.crew.rows = s.state.Rows
 	}
 	listed := map[string]bool{}
+	if err := present(s.dir, s.state.Parts); err != nil {
+		return err
+	}
 	for _, p := range s.state.Parts {
 		listed[p.Path] = true
 	}

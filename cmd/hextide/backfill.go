@@ -82,7 +82,7 @@ func (f *backfillFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 		return err
 	}
 	state := filepath.Join(f.out, stateFolder)
-	limit, err := f.begin(state)
+	limit, err := f.begin(plan, state)
 	if err != nil {
 		return err
 	}
@@ -94,12 +94,12 @@ func (f *backfillFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	for _, name := range source.Empty() {
 		slog.Warn("an input file holds no records", "file", name)
 	}
-	folder := statebackend.Open(vfs.Default, state, statebackend.Options{Pipeline: plan.Name})
+	folder := statebackend.Open(vfs.Default, state, statebackend.Options{Pipeline: plan.Name, Logger: slog.Default()})
 	if err := folder.Claim(); err != nil {
 		return err
 	}
 	defer folder.Close()
-	if err := f.claim(state, limit); err != nil {
+	if err := f.claim(plan, state, limit); err != nil {
 		return err
 	}
 	snapshot, err := materialize.NewSnapshot(f.out, plan, materialize.SnapshotOptions{NoFiles: f.noFiles})
@@ -118,7 +118,7 @@ func (f *backfillFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	summary, err := runner.Run(c.Context())
 	bar.end()
 	if err != nil {
-		return fmt.Errorf("%w\nWhat is done is kept: --resume goes on", err)
+		return hinted(err)
 	}
 	if !summary.Complete {
 		return errors.New("interrupted; what is done is kept: --resume goes on")
@@ -173,13 +173,14 @@ type begun struct {
 	From     string `json:"from"`
 	To       string `json:"to"`
 	NoFiles  bool   `json:"no_files"`
+	PlanHash string `json:"plan_hash"`
 }
 
 const begunName = "begun.json"
 
 // begin finds out when the backfill began, and refuses a folder that it cannot
 // go on in or begin in. Nothing is written yet: the input may turn out wrong.
-func (f *backfillFlags) begin(state string) (limit int64, err error) {
+func (f *backfillFlags) begin(plan *pipeline.Plan, state string) (limit int64, err error) {
 	entries, err := os.ReadDir(f.out)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return 0, fmt.Errorf("looking at %s: %w", f.out, err)
@@ -200,15 +201,15 @@ func (f *backfillFlags) begin(state string) (limit int64, err error) {
 	if err := json.Unmarshal(content, &b); err != nil {
 		return 0, fmt.Errorf("the state of the backfill in %s is damaged: %w", f.out, err)
 	}
-	return b.NotAfter, f.same(b)
+	return b.NotAfter, f.same(plan, b)
 }
 
 // claim writes down when a new backfill began.
-func (f *backfillFlags) claim(state string, limit int64) error {
+func (f *backfillFlags) claim(plan *pipeline.Plan, state string, limit int64) error {
 	if f.resume {
 		return nil
 	}
-	content, err := json.Marshal(begun{NotAfter: limit, From: f.from, To: f.to, NoFiles: f.noFiles})
+	content, err := json.Marshal(begun{NotAfter: limit, From: f.from, To: f.to, NoFiles: f.noFiles, PlanHash: plan.Hash})
 	if err == nil {
 		err = writeDurable(filepath.Join(state, begunName), content)
 	}

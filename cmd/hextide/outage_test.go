@@ -225,6 +225,7 @@ func TestDiskFullBackfill(t *testing.T) {
 		}
 		complains(t, p, "file too large")
 		if limit > 0 {
+			complains(t, p, "--resume goes on")
 			arguments = append(arguments, "--resume")
 		}
 		if p := do(t, exitDone, arguments...); p.hash() != undisturbed.hash() {

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/hextide/hextide/ingest"
@@ -27,6 +29,9 @@ func (f *backfillFlags) finished(c *cobra.Command, plan *pipeline.Plan) (bool, e
 	if err == nil {
 		err = f.asked(c.Context(), plan, m)
 	}
+	if err == nil {
+		err = m.Check(f.out)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -36,14 +41,11 @@ func (f *backfillFlags) finished(c *cobra.Command, plan *pipeline.Plan) (bool, e
 
 // asked refuses a finished snapshot of another definition, range or input.
 func (f *backfillFlags) asked(ctx context.Context, plan *pipeline.Plan, m *materialize.Manifest) error {
-	if m.PlanHash != plan.Hash {
-		return fmt.Errorf("%s is finished, and was made with the definition %s; this one is %s", f.out, m.PlanHash, plan.Hash)
-	}
-	was := begun{From: m.Range[0], To: m.Range[1], NoFiles: f.noFiles}
+	was := begun{From: m.Range[0], To: m.Range[1], NoFiles: f.noFiles, PlanHash: m.PlanHash}
 	if m.Counts.Rows > 0 {
 		was.NoFiles = m.NoFiles()
 	}
-	if err := f.same(was); err != nil {
+	if err := f.same(plan, was); err != nil {
 		return err
 	}
 	source, err := ingest.NewFiles(f.inputs, ingest.SchemaOf(&plan.Source), ingest.FileOptions{})
@@ -62,7 +64,10 @@ func (f *backfillFlags) asked(ctx context.Context, plan *pipeline.Plan, m *mater
 }
 
 // same refuses what the folder's backfill was not asked for.
-func (f *backfillFlags) same(was begun) error {
+func (f *backfillFlags) same(plan *pipeline.Plan, was begun) error {
+	if plan.Hash != was.PlanHash {
+		return fmt.Errorf("the backfill in %s was begun with the definition %s; this one is %s", f.out, was.PlanHash, plan.Hash)
+	}
 	if !sameTime(f.from, was.From) || !sameTime(f.to, was.To) {
 		return fmt.Errorf("the backfill in %s was begun with --from %q --to %q, not --from %q --to %q", f.out, was.From, was.To, f.from, f.to)
 	}
@@ -80,4 +85,15 @@ func sameTime(a, b string) bool {
 	at, err := time.Parse(time.RFC3339, a)
 	other, too := time.Parse(time.RFC3339, b)
 	return err == nil && too == nil && at.Equal(other)
+}
+
+// hinted adds to an error that it helps to resume, where it does: where the run
+// was interrupted, or the system failed it and may not do so again. What is
+// missing or is another stays so.
+func hinted(err error) error {
+	var system syscall.Errno
+	if errors.Is(err, context.Canceled) || errors.As(err, &system) && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w\nWhat is done is kept: --resume goes on", err)
+	}
+	return err
 }

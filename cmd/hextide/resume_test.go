@@ -3,7 +3,11 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
+
+	"github.com/hextide/hextide/stream"
 )
 
 // A finished snapshot is resumed only as what it is: with another definition,
@@ -44,13 +48,32 @@ func TestResumeFinished(t *testing.T) {
 	}
 }
 
-// stopped is a backfill of some taxis that was killed before its manifest.
+// day are the taxis over and over, each time two hours later.
+func day(t *testing.T) string {
+	t.Helper()
+	all := read(t)
+	many := []string{all[0]}
+	for shift := 0; shift < 24*3600; shift += 2 * 3600 {
+		for _, line := range all[1:] {
+			second, rest, _ := strings.Cut(line, ",")
+			at, err := strconv.Atoi(second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			many = append(many, strconv.Itoa(at+shift)+","+rest)
+		}
+	}
+	return csvFile(t, many)
+}
+
+// stopped is a backfill that was killed after a few checkpoints.
 func stopped(t *testing.T, definition, input string, more ...string) (out string) {
 	t.Helper()
 	out = filepath.Join(t.TempDir(), "out")
 	arguments := append([]string{"backfill", definition, "--input", input, "--out", out}, more...)
-	if p := start(t, []string{"HEXTIDE_TEST_CRASH=" + crashBeforeManifest}, arguments...); p.wait() == exitDone {
-		t.Fatalf("%v was not killed", arguments)
+	p := start(t, []string{"HEXTIDE_TEST_CRASH=" + stream.CrashAfterCommit + "/3"}, append(arguments, often...)...)
+	if p.wait(); !p.killed() {
+		t.Fatalf("%v was not killed\n%s", arguments, p.err)
 	}
 	return out
 }
@@ -58,7 +81,7 @@ func stopped(t *testing.T, definition, input string, more ...string) (out string
 // What a backfill was begun with, with files or without, it goes on with.
 func TestResumeNoFiles(t *testing.T) {
 	definition, _ := define(t, city)
-	input := csvFile(t, read(t)[:2000])
+	input := day(t)
 	for _, begun := range []string{"--no-files=false", "--no-files=true"} {
 		out := stopped(t, definition, input, begun)
 		other := "--no-files=true"
@@ -74,5 +97,61 @@ func TestResumeNoFiles(t *testing.T) {
 		if m := manifest(t, out); m.NoFiles() != (begun == "--no-files=true") {
 			t.Errorf("begun and resumed with %s: %d files of %d rows", begun, len(m.Parts), m.Counts.Rows)
 		}
+	}
+}
+
+// A backfill some of whose files have gone, or are shorter, is not gone on with:
+// its manifest would list them.
+func TestResumeMissingFile(t *testing.T) {
+	definition, _ := define(t, city)
+	input := day(t)
+	for what, c := range map[string]struct {
+		harm func(path string) error
+		says string
+	}{
+		"removed":   {os.Remove, "is missing"},
+		"truncated": {func(path string) error { return os.Truncate(path, 100) }, "has 100 bytes"},
+	} {
+		unfinished := stopped(t, definition, input)
+		_, whole := backfill(t, definition, []string{taxis})
+		for out, input := range map[string]string{unfinished: input, whole: absolute(t, taxis)} {
+			found, err := filepath.Glob(filepath.Join(out, "rows", "*", "*", "*"))
+			if err != nil || len(found) == 0 {
+				t.Fatalf("%s has %d files (%v)", out, len(found), err)
+			}
+			if err := c.harm(found[0]); err != nil {
+				t.Fatal(err)
+			}
+			p := do(t, exitFailed, "backfill", definition, "--input", input, "--out", out, "--resume")
+			complains(t, p, found[0], c.says)
+			unhinted(t, what, p)
+		}
+		if finished(unfinished) {
+			t.Errorf("%s: it has a manifest", what)
+		}
+	}
+}
+
+// That resuming helps is said only where it does.
+func TestResumeHint(t *testing.T) {
+	definition, _ := define(t, city)
+	input := day(t)
+	out := stopped(t, definition, input)
+	other := rename(t, definition, "sizes: [1m, 5m]", "sizes: [1m, 2m]")
+	longer := csvFile(t, read(t)[:2001])
+	unhinted(t, "another definition", do(t, exitFailed, "backfill", other, "--input", input, "--out", out, "--resume"))
+	unhinted(t, "another input", do(t, exitFailed, "backfill", definition, "--input", longer, "--out", out, "--resume"))
+	text, err := os.ReadFile(taxis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := write(t, filepath.Join(t.TempDir(), "cut.csv.gz"), text[:len(text)/2])
+	unhinted(t, "damaged input", do(t, exitFailed, "backfill", definition, "--input", cut, "--out", filepath.Join(t.TempDir(), "out")))
+}
+
+func unhinted(t *testing.T, what string, p *process) {
+	t.Helper()
+	if strings.Contains(p.err.String(), "goes on") {
+		t.Errorf("%s: resuming is said to help:\n%s", what, p.err)
 	}
 }
