@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path"
 	"strconv"
@@ -18,10 +19,14 @@ import (
 // ErrHeld is returned by Start where another process owns the store.
 var ErrHeld = errors.New("the state folder is in use by another process")
 
+// ErrNoneWhole is returned by Start where there are epochs, all of them damaged.
+var ErrNoneWhole = errors.New("no epoch of the state is whole")
+
 // Options of a Folder.
 type Options struct {
-	Pipeline string // named in pointers and objects
-	Retain   int    // pointers kept; default 3
+	Pipeline string       // named in pointers and objects
+	Retain   int          // pointers kept; default 3
+	Logger   *slog.Logger // nil: silent
 }
 
 // Folder is a store of generations in a local folder. Write may be called from
@@ -32,6 +37,7 @@ type Folder struct {
 	options Options
 	lock    io.Closer
 	temp    atomic.Int64
+	damaged atomic.Int64 // epochs that Start found damaged
 }
 
 var _ stream.Generations = (*Folder)(nil)
@@ -41,6 +47,9 @@ var _ stream.Generations = (*Folder)(nil)
 func Open(fs vfs.FS, dir string, o Options) *Folder {
 	if o.Retain == 0 {
 		o.Retain = 3
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Folder{fs: fs, dir: dir, options: o}
 }
@@ -66,7 +75,8 @@ func (f *Folder) Claim() error {
 	return nil
 }
 
-// Start claims the folder, raises the incarnation and finds the newest pointer.
+// Start claims the folder, raises the incarnation and finds the pointer of the
+// newest epoch that is whole.
 func (f *Folder) Start(ctx context.Context) (int64, *stream.Pointer, error) {
 	if err := f.Claim(); err != nil {
 		return 0, nil, err
@@ -80,7 +90,7 @@ func (f *Folder) Start(ctx context.Context) (int64, *stream.Pointer, error) {
 	if err != nil {
 		return 0, nil, fmt.Errorf("claiming the state folder %s: %w", f.dir, err)
 	}
-	p, err := f.newest()
+	p, err := f.goOn(ctx)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -152,7 +152,7 @@ func TestFailedWritesLeaveTheNewestEpoch(t *testing.T) {
 		if err := commit(f, 3); err != nil {
 			t.Fatalf("after a failure at operation %d (%v), the disk being free again: %v", after, failed, err)
 		}
-		p, err := f.newest()
+		p, _, err := f.newest(context.Background())
 		if err != nil || p.Epoch != 3 {
 			t.Fatalf("newest is %+v, %v", p, err)
 		}
@@ -202,10 +202,10 @@ func TestOnlyRetainedEpochsStay(t *testing.T) {
 	if tree := fs.String(); strings.Count(tree, ".sst") != 3 || strings.Contains(tree, "temp") {
 		t.Fatalf("unreachable files stay:\n%s", tree)
 	}
-	if err := f.Remove(10); err == nil {
+	if err := f.Remove(context.Background(), 10); err == nil {
 		t.Fatal("the newest epoch was removed")
 	}
-	if err := f.Remove(8); err != nil {
+	if err := f.Remove(context.Background(), 8); err != nil {
 		t.Fatal(err)
 	}
 	if tree := fs.String(); strings.Count(tree, ".sst") != 2 {

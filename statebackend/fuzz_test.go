@@ -2,18 +2,24 @@ package statebackend
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Whatever a pointer file holds, opening the folder ends, with a pointer or with
-// an error; and what is read as a pointer is the same when it is written again.
+// Whatever a pointer file holds, with and without the right checksum, opening the
+// folder ends, with a pointer or with an error; and what is read as a pointer is
+// the same when it is written again.
 func FuzzPointer(f *testing.F) {
-	for _, text := range []string{"", "{}", "null", `{"version":1}`, `{"version":1,"epoch":1,"generations":{"shard/0":{"name":"../x"}},"sinks":{"a":"AA=="},"counts":{"read":-1},"source":[1]}`} {
-		f.Add([]byte(text))
+	for _, text := range []string{"", "{}", "null", `{"version":2}`, `{"version":2,"epoch":1,"sinks":{"a":"AA=="},"counts":{"read":-1},"source":[1]}`} {
+		f.Add([]byte(text), true)
+		f.Add([]byte(text), false)
 	}
-	f.Fuzz(func(t *testing.T, content []byte) {
+	f.Fuzz(func(t *testing.T, content []byte, sealed bool) {
+		if sealed {
+			content = fmt.Appendf(nil, `{"checksum":%q,"pointer":%s}`, checksum(content), content)
+		}
 		fs := vfs.NewMem()
 		folder := Open(fs, "state", Options{Pipeline: "p"})
 		if err := makeDir(fs, folder.at("pointers")); err != nil {

@@ -3,7 +3,6 @@ package statebackend
 import (
 	"errors"
 	"os"
-	"strconv"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -17,7 +16,7 @@ func (f *Folder) collect() error {
 		return err
 	}
 	for len(epochs) > f.options.Retain {
-		if err := f.fs.Remove(f.at("pointers", strconv.FormatInt(epochs[0], 10)+".json")); err != nil {
+		if err := f.fs.Remove(f.at("pointers", pointerName(epochs[0]))); err != nil {
 			return err
 		}
 		epochs = epochs[1:]
@@ -25,8 +24,11 @@ func (f *Folder) collect() error {
 	reached := map[string]bool{}
 	for _, epoch := range epochs {
 		p, err := f.Pointer(epoch)
+		if errors.Is(err, ErrDamaged) {
+			return nil // it may name anything: nothing is deleted while it is retained
+		}
 		if err != nil {
-			return err // an unreadable pointer may name anything: delete nothing
+			return err
 		}
 		for _, object := range p.Generations {
 			reached[f.at("objects", object.Name)] = true

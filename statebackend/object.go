@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/objstorage"
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
@@ -17,8 +19,20 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-// ErrDamaged marks an object whose bytes are not those that were written.
-var ErrDamaged = errors.New("damaged object")
+// ErrDamaged marks an object or a pointer that is gone, cannot be read, or whose
+// bytes are not those that were written.
+var ErrDamaged = errors.New("damaged")
+
+// lost marks an error of opening or reading a file as damage where no other
+// attempt will fare better; a file that may not be read, say, is not damaged.
+func lost(err error) error {
+	for _, end := range []error{os.ErrNotExist, syscall.EIO, syscall.EISDIR} {
+		if errors.Is(err, end) {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+	}
+	return err
+}
 
 // writeTable writes entries, sorted by key, as one SST and returns its size and
 // checksum. The file is synced and closed when it returns without error.
@@ -102,12 +116,12 @@ func eachEntry(r *sstable.Reader, each func(key, value []byte) error) error {
 func verify(fs vfs.FS, path string, object stream.Object) error {
 	file, err := fs.Open(path)
 	if err != nil {
-		return err
+		return lost(err)
 	}
 	hash := xxh3.New()
 	size, err := io.Copy(hash, file)
 	if err = errors.Join(err, file.Close()); err != nil {
-		return err
+		return lost(err)
 	}
 	sum := hash.Sum128().Bytes()
 	if got := hex.EncodeToString(sum[:]); size != object.Size || got != object.Checksum {

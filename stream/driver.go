@@ -98,7 +98,8 @@ type PartitionState struct {
 // Generations keeps generations and pointers.
 type Generations interface {
 	// Start claims the store for this process and returns the number of its
-	// incarnation, raised durably, and the newest pointer (nil: none yet).
+	// incarnation, raised durably, and the newest pointer of which everything is
+	// whole (nil: none yet).
 	// A store that another live process holds is refused.
 	Start(ctx context.Context) (int64, *Pointer, error)
 	// Write makes a machine's entries durable as one immutable object; entries may

@@ -64,7 +64,7 @@ func (a *assembly) assemble() error {
 // openState claims the state folder before anything in it or beside it is touched:
 // it may be another process's.
 func (a *assembly) openState() (err error) {
-	a.folder = statebackend.Open(vfs.Default, a.flags.state, statebackend.Options{Pipeline: a.plan.Name})
+	a.folder = statebackend.Open(vfs.Default, a.flags.state, statebackend.Options{Pipeline: a.plan.Name, Logger: slog.Default()})
 	if err := a.folder.Claim(); err != nil {
 		return err
 	}

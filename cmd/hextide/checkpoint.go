@@ -76,6 +76,10 @@ func (k *kept) list() *cobra.Command {
 			fmt.Fprintln(out, "EPOCH\tPIPELINE\tTAKEN\tINCARNATION\tGENERATIONS\tBYTES\tEVENTS")
 			for _, epoch := range epochs {
 				p, err := folder.Pointer(epoch)
+				if errors.Is(err, statebackend.ErrDamaged) {
+					fmt.Fprintf(out, "%d\tdamaged\n", epoch)
+					continue
+				}
 				if err != nil {
 					return err
 				}
@@ -126,7 +130,7 @@ func (k *kept) remove() *cobra.Command {
 				return err // a running process owns the folder
 			}
 			defer folder.Close()
-			if err := folder.Remove(epoch); err != nil {
+			if err := folder.Remove(c.Context(), epoch); err != nil {
 				return err
 			}
 			say(c, "epoch %d is forgotten", epoch)

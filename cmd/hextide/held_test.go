@@ -77,10 +77,13 @@ func TestSecondProcessIsRefused(t *testing.T) {
 				f[`partition_idle{partition="0"}`] == 1 && f[`partition_idle{partition="1"}`] == 1
 		})
 	}
-	first := run(out)
-	_, http := first.address()
 	s.tick()
 	s.catchUp()
+	if err := s.client.Flush(t.Context()); err != nil { // then the broker knows of the topic
+		t.Fatal(err)
+	}
+	first := run(out)
+	_, http := first.address()
 	quiet(first, http)
 	before := tree(t, folder)
 	for _, where := range []string{out, filepath.Join(folder, "other")} {

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hextide/hextide/statebackend"
+	"github.com/hextide/hextide/stream"
+)
+
+// damages are the ways in which a disk loses a file.
+var damages = map[string]func(path string) error{
+	"flipped": func(path string) error {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		content[len(content)/2] ^= 1
+		return os.WriteFile(path, content, 0o600)
+	},
+	"cut short": func(path string) error {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		return os.Truncate(path, info.Size()/2)
+	},
+	"removed": os.Remove,
+}
+
+// newestFiles are the newest epoch of a state folder and a file of it of each
+// kind: its pointer, a partition's state and a shard's.
+func newestFiles(t *testing.T, state string) (epoch int64, files map[string]string) {
+	t.Helper()
+	f := statebackend.Open(vfs.Default, state, statebackend.Options{})
+	epochs, err := f.Pointers()
+	if err != nil || len(epochs) < 2 {
+		t.Fatalf("%s keeps %v, %v: this tests nothing", state, epochs, err)
+	}
+	epoch = slices.Max(epochs)
+	p, err := f.Pointer(epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = map[string]string{"pointer": filepath.Join(state, "pointers", strconv.FormatInt(epoch, 10)+".json")}
+	for owner, object := range p.Generations {
+		kind, _, _ := strings.Cut(owner, "/")
+		files[kind] = cmp.Or(files[kind], filepath.Join(state, "objects", object.Name))
+	}
+	if len(files) != 3 {
+		t.Fatalf("%v: this tests nothing", files)
+	}
+	return epoch, files
+}
+
+// longer is a file of the taxis' two hours four times in a row: a run over it takes
+// several checkpoints.
+func longer(t *testing.T) string {
+	t.Helper()
+	events := read(t)
+	all := slices.Clone(events[:1])
+	for i := range int64(4) {
+		for _, event := range events[1:] {
+			second, rest, _ := strings.Cut(event, ",")
+			n, err := strconv.ParseInt(second, 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, fmt.Sprintf("%d,%s", n+i*7200, rest))
+		}
+	}
+	return csvFile(t, all)
+}
+
+// A backfill of which the newest epoch is damaged in any way goes on from the one
+// before, says so, and gives the rows of an undisturbed one.
+func TestDamagedEpochOfBackfill(t *testing.T) {
+	t.Parallel()
+	definition, _ := define(t, city)
+	input := longer(t)
+	undisturbed, want := backfill(t, definition, []string{input})
+	arguments := append([]string{"backfill", definition, "--input", input}, often...)
+	killed := filepath.Join(t.TempDir(), "killed")
+	if p := start(t, []string{"HEXTIDE_TEST_CRASH=" + stream.CrashAfterCommit + "/3"}, append(arguments, "--out", killed)...); p.wait() != -1 {
+		t.Fatalf("it was not killed\n%s", p.err)
+	}
+	for _, kind := range []string{"pointer", "partition", "shard"} {
+		for how, damage := range damages {
+			t.Run(kind+" "+how, func(t *testing.T) {
+				out := filepath.Join(t.TempDir(), "out")
+				if err := os.CopyFS(out, os.DirFS(killed)); err != nil {
+					t.Fatal(err)
+				}
+				epoch, files := newestFiles(t, filepath.Join(out, stateFolder))
+				if err := damage(files[kind]); err != nil {
+					t.Fatal(err)
+				}
+				last := do(t, exitDone, append(arguments, "--resume", "--out", out)...)
+				text := last.err.String()
+				if said := strings.Contains(text, "level=ERROR") && strings.Contains(text, fmt.Sprintf("damaged=%d goes_back_to=%d", epoch, epoch-1)); said == (kind == "pointer" && how == "removed") {
+					t.Errorf("it said\n%s", text)
+				}
+				if got := manifest(t, out); got.ContentHash != undisturbed.hash() || got.Counts != manifest(t, want).Counts {
+					t.Errorf("%s %+v, undisturbed %s %+v", got.ContentHash, got.Counts, undisturbed.hash(), manifest(t, want).Counts)
+				}
+				filesListed(t, out)
+			})
+		}
+	}
+	t.Run("none is whole", func(t *testing.T) {
+		state := filepath.Join(killed, stateFolder)
+		pointers, err := filepath.Glob(filepath.Join(state, "pointers", "*.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range pointers {
+			write(t, path, []byte("{}"))
+		}
+		before := tree(t, killed)
+		delete(before, filepath.Join(state, "incarnation"))
+		last := do(t, exitFailed, append(arguments, "--resume", "--out", killed)...)
+		if !strings.Contains(last.err.String(), "no epoch of the state is whole") {
+			t.Errorf("it said\n%s", last.err)
+		}
+		now := tree(t, killed)
+		delete(now, filepath.Join(state, "incarnation"))
+		same(t, "after a start without a whole epoch", before, now)
+	})
+}
+
+// A live run that is killed and damaged again and again comes to the same.
+func TestDamagedEpochsOfRun(t *testing.T) {
+	t.Parallel()
+	definition, name := define(t, city)
+	input := longer(t)
+	undisturbed, want := backfill(t, definition, []string{input})
+	brokers, folder := replayed(t, definition, name, input), t.TempDir()
+	state, out := filepath.Join(folder, "state"), filepath.Join(folder, "out")
+	run := func(variables ...string) *process {
+		return start(t, variables, append([]string{"run", definition, "--brokers", brokers, "--bounded", "--shards", "8",
+			"--state", state, "--out", out, "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--checkpoint-interval", "50ms", "--checkpoint-min-pause", "10ms"}, "--batch", "100")...)
+	}
+	for _, kind := range []string{"pointer", "partition", "shard"} {
+		if p := run("HEXTIDE_TEST_CRASH=" + stream.CrashAfterCommit + "/2"); p.wait() != -1 {
+			t.Fatalf("it was not killed\n%s", p.err)
+		}
+		_, files := newestFiles(t, state)
+		if err := damages["flipped"](files[kind]); err != nil {
+			t.Fatal(err)
+		}
+		if listed := do(t, exitDone, "checkpoint", "ls", "--state", state).out.String(); strings.Contains(listed, "  damaged\n") != (kind == "pointer") {
+			t.Errorf("the list says of a damaged %s\n%s", kind, listed)
+		}
+	}
+	last := run()
+	if code := last.wait(); code != exitDone || !strings.Contains(last.err.String(), "level=ERROR") {
+		t.Errorf("exit code %d\n%s", code, last.err)
+	}
+	if got := manifest(t, out); got.ContentHash != undisturbed.hash() || got.Counts != manifest(t, want).Counts {
+		t.Errorf("%s %+v, undisturbed %s %+v", got.ContentHash, got.Counts, undisturbed.hash(), manifest(t, want).Counts)
+	}
+	filesListed(t, out)
+	agree(t, manifest(t, want).Counts.Rows, "kafka://"+brokers+"/"+name+".rows", want)
+}
