@@ -214,3 +214,12 @@ func freeAddress() (string, error) {
 	port := l.Addr().(*net.TCPAddr).Port
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), l.Close()
 }
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
