@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -177,19 +178,33 @@ func (s *Snapshot) settle(shard int32, final int64) {
 		full = hashRows
 	}
 	for s.gathered >= full {
-		s.hand(slices.Min(slices.Collect(maps.Keys(s.hours))))
+		s.hand(s.firstHour())
 	}
 }
 
 // complete hands over the hours that every shard seen so far has left behind.
 // Rows that come for one of them nevertheless go into another file of it.
 func (s *Snapshot) complete() {
-	least := slices.Min(slices.Collect(maps.Values(s.settled)))
-	for _, hour := range slices.Sorted(maps.Keys(s.hours)) {
-		if least/hourLength > hour {
-			s.hand(hour)
-		}
+	least := int64(math.MaxInt64)
+	for _, final := range s.settled {
+		least = min(least, final)
 	}
+	for len(s.hours) > 0 {
+		hour := s.firstHour()
+		if least/hourLength <= hour {
+			return
+		}
+		s.hand(hour)
+	}
+}
+
+// firstHour is the first of the hours that are gathered.
+func (s *Snapshot) firstHour() int64 {
+	first := int64(math.MaxInt64)
+	for hour := range s.hours {
+		first = min(first, hour)
+	}
+	return first
 }
 
 // hand gives an hour's rows to the crew, as a file of their own.
