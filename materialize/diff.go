@@ -24,10 +24,17 @@ type Difference struct {
 	Examples []string         // the first few differences
 	HashA    string           // content_hash over the rows compared
 	HashB    string
+	Hashes   bool     // the manifests' hashes were compared alone: a side was written without files
+	Damaged  []string // snapshots whose rows are not those that their manifests tell of
 }
 
-// Same tells whether no row differs.
-func (d *Difference) Same() bool { return d.Differ == 0 && d.HashA == d.HashB }
+// Same tells whether no row differs and no side is damaged.
+func (d *Difference) Same() bool {
+	return d.Differ == 0 && d.HashA == d.HashB && len(d.Damaged) == 0
+}
+
+// ErrNoFiles is returned where a side holds no rows and the other no hash.
+var ErrNoFiles = errors.New("was written with --no-files and can be compared with another snapshot alone, by content_hash")
 
 // ErrColumns is returned where two sides cannot be compared row by row.
 var ErrColumns = errors.New("the columns differ")
@@ -41,14 +48,60 @@ func Diff(ctx context.Context, a, b Side) (*Difference, error) {
 	if !slices.Equal(a.Columns(), b.Columns()) {
 		return nil, fmt.Errorf("%w: %s has %v, %s has %v", ErrColumns, a.Name(), a.Columns(), b.Name(), b.Columns())
 	}
+	if bare(a) || bare(b) {
+		return byHash(ctx, a, b)
+	}
 	d := &comparison{a: a, b: b, hashA: hashOf(a.Columns()), hashB: hashOf(b.Columns())}
 	d.found.Columns = map[string]int64{}
 	d.whole = bothWhole(a, b)
 	if err := d.run(ctx); err != nil {
 		return nil, err
 	}
-	d.found.HashA, d.found.HashB = d.hashA.String(), d.hashB.String()
+	d.found.HashA, d.found.HashB, d.found.Damaged = d.hashA.String(), d.hashB.String(), damaged(a, b)
 	return &d.found, nil
+}
+
+// bare tells whether a side is a snapshot that was written without files.
+func bare(s Side) bool {
+	snapshot, is := s.(*snapshotSide)
+	return is && snapshot.manifest.NoFiles()
+}
+
+// byHash compares two snapshots, one of which has no files, by their manifests.
+func byHash(ctx context.Context, a, b Side) (*Difference, error) {
+	var sides [2]*snapshotSide
+	for i, s := range []Side{a, b} {
+		snapshot, is := s.(*snapshotSide)
+		if !is {
+			other := [2]Side{b, a}[i]
+			return nil, fmt.Errorf("%s %w", other.Name(), ErrNoFiles)
+		}
+		for p, err := next(ctx, s); p != nil || err != nil; p, err = next(ctx, s) {
+			if err != nil {
+				return nil, err
+			}
+		}
+		sides[i] = snapshot
+	}
+	ma, mb := sides[0].manifest, sides[1].manifest
+	return &Difference{
+		Compared: max(ma.Counts.Rows, mb.Counts.Rows), HashA: ma.ContentHash, HashB: mb.ContentHash,
+		Hashes: true, Damaged: damaged(a, b),
+	}, nil
+}
+
+// damaged tells of sides, read to their ends, whose rows do not add up to their
+// manifests' hashes.
+func damaged(sides ...Side) []string {
+	var texts []string
+	for _, s := range sides {
+		if snapshot, is := s.(*snapshotSide); is && !bare(s) {
+			if got, want := snapshot.hash.String(), snapshot.manifest.ContentHash; got != want {
+				texts = append(texts, fmt.Sprintf("%s is damaged: the rows in its files have content_hash %s, its manifest says %s", s.Name(), got, want))
+			}
+		}
+	}
+	return texts
 }
 
 // hashOf begins a content hash over a side's columns.

@@ -109,24 +109,35 @@ func TestDiffCovers(t *testing.T) {
 	}
 }
 
+// taken makes a snapshot of n window ends.
+func taken(t *testing.T, n int, o SnapshotOptions) (dir string, m *Manifest) {
+	t.Helper()
+	plan, cells := planOf(t, "diff", "t", "json"), someCells(t)
+	dir = t.TempDir()
+	s := snap(t, dir, plan, o, nil)
+	var script []step
+	for i := range n {
+		end := noon + int64(i)*40*minute
+		script = append(script, step{blocks: []block{simple(plan, end, 0, int64(i), cells[20:]...)}, frontier: &stream.Frontier{Provisional: end, Final: end}}, step{checkpoint: true})
+	}
+	play(t, s, plan, script)
+	if !o.NoFiles {
+		return dir, finish(t, s, dir, expected(plan, script))
+	}
+	m = &Manifest{}
+	if err := errors.Join(s.Finish(m), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return dir, m
+}
+
 // Two snapshots of one range cover the same: an end that is missing is found,
 // and equal ones have the content_hash of their manifests.
 func TestDiffOfSnapshots(t *testing.T) {
 	plan, cells := planOf(t, "diff", "t", "json"), someCells(t)
-	make := func(n int) (string, *Manifest) {
-		dir := t.TempDir()
-		s := snap(t, dir, plan, SnapshotOptions{}, nil)
-		var script []step
-		for i := range n {
-			end := noon + int64(i)*40*minute
-			script = append(script, step{blocks: []block{simple(plan, end, 0, int64(i), cells[20:]...)}, frontier: &stream.Frontier{Provisional: end, Final: end}}, step{checkpoint: true})
-		}
-		play(t, s, plan, script)
-		return dir, finish(t, s, dir, expected(plan, script))
-	}
-	three, m := make(3)
-	again, _ := make(3)
-	two, _ := make(2)
+	three, m := taken(t, 3, SnapshotOptions{})
+	again, _ := taken(t, 3, SnapshotOptions{})
+	two, _ := taken(t, 2, SnapshotOptions{})
 	if d := diffOf(t, mustOpen(t, three), mustOpen(t, again)); !d.Same() || d.HashA != m.ContentHash || d.HashB != m.ContentHash || d.Compared != m.Counts.Rows {
 		t.Errorf("%+v", d)
 	}
@@ -137,6 +148,46 @@ func TestDiffOfSnapshots(t *testing.T) {
 	defer side.Close()
 	if facts := side.Facts(); facts["plan"] != plan.Hash || facts["late records"] != "0" {
 		t.Errorf("%v", facts)
+	}
+}
+
+// A snapshot without files is compared by its hash, and with snapshots alone.
+func TestDiffNoFiles(t *testing.T) {
+	three, m := taken(t, 3, SnapshotOptions{})
+	two, _ := taken(t, 2, SnapshotOptions{})
+	none, _ := taken(t, 3, SnapshotOptions{NoFiles: true})
+	for _, sides := range [][2]string{{none, three}, {three, none}, {none, none}} {
+		d := diffOf(t, mustOpen(t, sides[0]), mustOpen(t, sides[1]))
+		if !d.Same() || !d.Hashes || d.HashA != m.ContentHash || d.HashB != m.ContentHash || d.Compared != m.Counts.Rows {
+			t.Errorf("%+v", d)
+		}
+	}
+	if d := diffOf(t, mustOpen(t, none), mustOpen(t, two)); d.Same() || d.Differ != 0 || !d.Hashes {
+		t.Errorf("%+v", d)
+	}
+	if _, err := Diff(t.Context(), mustOpen(t, none), twoPanes(t, nil)); !errors.Is(err, ErrNoFiles) || !strings.Contains(err.Error(), none) {
+		t.Errorf("compared with rows: %v", err)
+	}
+}
+
+// A snapshot whose files hold other rows than its manifest tells of is damaged,
+// whatever it is compared with.
+func TestDiffDamaged(t *testing.T) {
+	three, m := taken(t, 3, SnapshotOptions{})
+	none, _ := taken(t, 3, SnapshotOptions{NoFiles: true})
+	again, less := taken(t, 3, SnapshotOptions{})
+	less.Parts = less.Parts[1:]
+	if err := writeManifest(again, less); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []string{three, none, again} {
+		d := diffOf(t, mustOpen(t, again), mustOpen(t, other))
+		if d.Same() || len(d.Damaged) == 0 || !strings.Contains(d.Damaged[0], again+" is damaged") || !strings.Contains(d.Damaged[0], m.ContentHash) {
+			t.Errorf("%+v", d)
+		}
+	}
+	if d := diffOf(t, mustOpen(t, three), mustOpen(t, three)); len(d.Damaged) > 0 {
+		t.Errorf("%+v", d)
 	}
 }
 

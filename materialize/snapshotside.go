@@ -22,8 +22,9 @@ import (
 type snapshotSide struct {
 	dir      string
 	manifest *Manifest
-	waiting  []Part        // not opened yet, in order of their folders
-	open     []*partReader // those that may hold the next window end
+	waiting  []Part              // not opened yet, in order of their folders
+	open     []*partReader       // those that may hold the next window end
+	hash     *stream.ContentHash // of the rows that Next has returned
 }
 
 // OpenSnapshotSide opens a snapshot's folder.
@@ -32,7 +33,7 @@ func OpenSnapshotSide(dir string) (Side, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &snapshotSide{dir: dir, manifest: m, waiting: inOrder(m.Parts)}, nil
+	return &snapshotSide{dir: dir, manifest: m, waiting: inOrder(m.Parts), hash: hashOf(m.Columns)}, nil
 }
 
 func (s *snapshotSide) Name() string              { return s.dir }
@@ -71,6 +72,9 @@ func (s *snapshotSide) Next(ctx context.Context) (*SidePane, error) {
 		}
 	}
 	pane.Rows = waiting.take(0, pane.End)
+	for _, rows := range pane.Rows {
+		s.hash.Add(rows)
+	}
 	return pane, ctx.Err()
 }
 

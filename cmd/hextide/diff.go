@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,7 +19,9 @@ func newDiff() *cobra.Command {
 		Short: "Compare two outputs bit for bit",
 		Long: `Compares the final rows of two outputs, each a snapshot's folder, a feed
 (kafka://host:port/topic) or a running server (grpc://host:port). Prints how
-many rows differ, in which columns, and what may have caused it.
+many rows differ, in which columns, and what may have caused it. A snapshot
+written with --no-files is compared with another by content_hash alone; one
+whose files hold other rows than its manifest tells of is called damaged.
 
 Exit code 0: no row differs; 1: rows differ, or the outputs cannot be compared.`,
 		Example: `  hextide diff snapshot kafka://localhost:9092/sf-taxi.rows
@@ -70,7 +73,11 @@ func openSide(ctx context.Context, name string) (materialize.Side, error) {
 }
 
 func report(c *cobra.Command, d *materialize.Difference, sides [2]materialize.Side) error {
-	say(c, "%d rows differ of %d compared", d.Differ, d.Compared)
+	if d.Hashes {
+		say(c, "content_hash alone is compared: a snapshot was written with --no-files")
+	} else {
+		say(c, "%d rows differ of %d compared", d.Differ, d.Compared)
+	}
 	say(c, "A %s  content_hash %s", sides[0].Name(), d.HashA)
 	say(c, "B %s  content_hash %s", sides[1].Name(), d.HashB)
 	if d.NotFinal > 0 {
@@ -79,12 +86,21 @@ func report(c *cobra.Command, d *materialize.Difference, sides [2]materialize.Si
 	if d.Outside > 0 {
 		say(c, "%d rows lie at window ends that the other side does not hold", d.Outside)
 	}
-	if d.Compared == 0 {
+	if len(d.Damaged) == 0 && d.Compared == 0 {
 		return fmt.Errorf("nothing could be compared: the outputs have no final rows at the same window ends")
 	}
 	if d.Same() {
 		return nil
 	}
+	if !d.Hashes {
+		counted(c, d)
+	}
+	causes(c, sides)
+	return verdict(d)
+}
+
+// counted prints what differs.
+func counted(c *cobra.Command, d *materialize.Difference) {
 	say(c, "only in A: %d, only in B: %d", d.OnlyA, d.OnlyB)
 	for _, name := range slices.Sorted(maps.Keys(d.Columns)) {
 		say(c, "  %s: %d rows", name, d.Columns[name])
@@ -92,8 +108,18 @@ func report(c *cobra.Command, d *materialize.Difference, sides [2]materialize.Si
 	for _, example := range d.Examples {
 		say(c, "  %s", example)
 	}
-	causes(c, sides)
-	return fmt.Errorf("%d rows differ", d.Differ)
+}
+
+// verdict is the error of outputs that are not the same.
+func verdict(d *materialize.Difference) error {
+	texts := slices.Clone(d.Damaged)
+	switch {
+	case d.Hashes && d.HashA != d.HashB:
+		texts = append(texts, "the rows differ: content_hash is not the same")
+	case d.Differ > 0:
+		texts = append(texts, fmt.Sprintf("%d rows differ", d.Differ))
+	}
+	return errors.New(strings.Join(texts, "\n"))
 }
 
 // causes prints what the two outputs say differently of themselves.
