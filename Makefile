@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 GOFLAGS_BUILD := -trimpath -ldflags "-X main.version=$(VERSION)"
 DATA ?= ../shared/data/sf-taxi-2008-05-18_22.csv.gz
 
-.PHONY: build test install vet lint go-test web-build web-check web-test page-test notebook \
+.PHONY: build test install vet lint go-test nightly web-build web-check web-test page-test notebook \
 	bench bench-live proto proto-check demo clean help
 
 build: ## build bin/hextide
@@ -39,6 +39,9 @@ lint: ## the project's own rules: sizes, imports, purity, names, comments
 
 go-test: ## all Go tests, with the race detector, a real Kafka and a real Redis
 	scripts/with-servers.sh go test -race -p 2 -timeout 15m ./...
+
+nightly: ## the long forms of tests: a hundred million places against H3
+	HEXTIDE_NIGHTLY=1 go test -count=1 -timeout 2h ./geo
 
 web-build: install ## build the page into web/dist, which the binary embeds
 	cd web && npm run --silent build
