@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hextide/hextide/stream"
@@ -15,26 +16,49 @@ import (
 // ControlFile is a control log in a synced file, one JSON object a line. A last
 // line without its end was being written when the process died; it was never
 // acknowledged and is cut off when the log is opened.
+//
+// What every retained epoch contains is moved to an archive, which only grows and
+// is not held in memory: a restart does not need it, a reading of the same input
+// from its beginning does. The first line of the log then says how much of the
+// archive comes before the lines that follow.
 type ControlFile struct {
-	fs      vfs.FS
-	dir     string
-	entries []stream.ControlEntry
-	file    vfs.File // nil after a failed append, which may have left part of a line
-	size    int64    // of the acknowledged lines
+	fs    vfs.FS
+	dir   string
+	least int64 // entries that are archived at once
+
+	mu       sync.Mutex
+	archived archived
+	entries  []stream.ControlEntry // after those that are archived
+	file     vfs.File              // nil after a failure that may have left it as it should not be
+	size     int64                 // of the acknowledged lines
+}
+
+// archived is the first line of a log of which a part is archived. As an entry it
+// stands for the last one of that part, and tells of the newest start in it.
+type archived struct {
+	stream.ControlEntry
+	Entries int64 `json:"archived"`      // in the archive
+	Bytes   int64 `json:"archive_bytes"` // what is beyond in the archive is in the log too
 }
 
 var _ stream.ControlLog = (*ControlFile)(nil)
 
-const controlName = "control.log"
+const (
+	controlName = "control.log"
+	archiveName = "control.archive.log"
+)
+
+// archiveAt is ControlFile.least, but in tests.
+const archiveAt = 1024
 
 // OpenControl opens the control log of a folder that this process has claimed.
+// From then on each epoch that is committed lets entries go to the archive.
 func (f *Folder) OpenControl() (*ControlFile, error) {
 	if f.lock == nil {
 		return nil, fmt.Errorf("opening the control log: the state folder %s is not claimed", f.dir)
 	}
-	fs, dir := f.fs, f.dir
-	c := &ControlFile{fs: fs, dir: dir}
-	content, err := readFile(fs, fs.PathJoin(dir, controlName))
+	c := &ControlFile{fs: f.fs, dir: f.dir, least: archiveAt}
+	content, err := readFile(f.fs, f.at(controlName))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("reading the control log: %w", err)
 	}
@@ -43,28 +67,38 @@ func (f *Folder) OpenControl() (*ControlFile, error) {
 		if len(line) == 0 {
 			continue
 		}
-		var e stream.ControlEntry
+		var e archived
 		if err := json.Unmarshal(line, &e); err != nil {
-			return nil, fmt.Errorf("line %d of the control log in %s is damaged: %w", i+1, dir, err)
+			return nil, fmt.Errorf("line %d of the control log in %s is damaged: %w", i+1, f.dir, err)
 		}
-		c.entries = append(c.entries, e)
+		if i == 0 && e.Entries > 0 {
+			c.archived = e
+			continue
+		}
+		c.entries = append(c.entries, e.ControlEntry)
 	}
 	if err := c.rewrite(); err != nil {
 		return nil, fmt.Errorf("opening the control log: %w", err)
 	}
+	f.control = c
 	return c, nil
 }
 
-// rewrite leaves the file with the acknowledged entries alone, open for more.
+// rewrite leaves the file with what is held in memory, open for more.
 func (c *ControlFile) rewrite() error {
 	var content []byte
-	for _, e := range c.entries {
-		line, err := json.Marshal(e)
+	if c.archived.Entries > 0 {
+		line, err := json.Marshal(c.archived)
 		if err != nil {
 			return err
 		}
-		content = append(append(content, line...), '\n')
+		content = append(line, '\n')
 	}
+	text, err := linesOf(c.entries)
+	if err != nil {
+		return err
+	}
+	content = append(content, text...)
 	if err := writeAtomic(c.fs, c.dir, controlName, content); err != nil {
 		return err
 	}
@@ -76,8 +110,22 @@ func (c *ControlFile) rewrite() error {
 	return nil
 }
 
+func linesOf(entries []stream.ControlEntry) ([]byte, error) {
+	var content []byte
+	for _, e := range entries {
+		line, err := json.Marshal(e)
+		if err != nil {
+			return nil, err
+		}
+		content = append(append(content, line...), '\n')
+	}
+	return content, nil
+}
+
 // Append writes an entry and returns once it is durable.
 func (c *ControlFile) Append(ctx context.Context, e stream.ControlEntry) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if err := c.append(e); err != nil {
 		return fmt.Errorf("appending to the control log: %w", err)
 	}
@@ -91,33 +139,106 @@ func (c *ControlFile) append(e stream.ControlEntry) error {
 			return err
 		}
 	}
-	line, err := json.Marshal(e)
+	line, err := linesOf([]stream.ControlEntry{e})
 	if err != nil {
 		return err
 	}
-	line = append(line, '\n')
-	_, err = c.file.WriteAt(line, c.size)
-	if err == nil {
-		err = c.file.Sync()
-	}
-	if err != nil {
-		err = errors.Join(err, c.file.Close())
-		c.file = nil
-		return err
+	if err := writeSynced(c.file, line, c.size); err != nil {
+		return errors.Join(err, c.shut())
 	}
 	c.size += int64(len(line))
 	return nil
 }
 
-// Entries returns all entries in order.
-func (c *ControlFile) Entries(ctx context.Context) ([]stream.ControlEntry, error) {
-	return c.entries, nil
+func writeSynced(file vfs.File, content []byte, at int64) error {
+	if _, err := file.WriteAt(content, at); err != nil {
+		return err
+	}
+	return file.Sync()
+}
+
+// shut closes the file; the next entry writes it anew.
+func (c *ControlFile) shut() error {
+	if c.file == nil {
+		return nil
+	}
+	err := c.file.Close()
+	c.file = nil
+	return err
+}
+
+// Entries returns the entries that are not archived, in order, behind one that
+// stands for those that are.
+func (c *ControlFile) Entries(ctx context.Context) (before int64, entries []stream.ControlEntry, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.archived.Entries > 0 {
+		before, entries = c.archived.Entries-1, append(entries, c.archived.ControlEntry)
+	}
+	return before, append(entries, c.entries...), nil
+}
+
+// archive moves the entries that are among the first so many of the whole log to
+// the archive, where they are worth it: first durably there, then out of here.
+func (c *ControlFile) archive(first int64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := min(first-c.archived.Entries, int64(len(c.entries)))
+	if n < c.least {
+		return nil
+	}
+	text, err := linesOf(c.entries[:n])
+	if err != nil {
+		return err
+	}
+	next := archived{Entries: c.archived.Entries + n, ControlEntry: stream.ControlEntry{
+		Partition: -1, Kind: stream.ControlStart, Watermark: stream.NoTime, Incarnation: c.archived.Incarnation,
+	}}
+	for _, e := range c.entries[:n] {
+		if e.Kind == stream.ControlStart {
+			next.Incarnation = max(next.Incarnation, e.Incarnation)
+		}
+	}
+	if next.Bytes, err = c.extend(text); err != nil {
+		return fmt.Errorf("archiving the control log: %w", err)
+	}
+	if err := c.shut(); err != nil {
+		return err
+	}
+	c.archived, c.entries = next, append([]stream.ControlEntry(nil), c.entries[n:]...)
+	return c.rewrite()
+}
+
+// has tells whether a restart from a pointer finds here what it needs.
+func (c *ControlFile) has(p *stream.Pointer) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return p.Control >= c.archived.Entries
+}
+
+// extend writes lines behind those of the archive that the log knows of, and
+// returns the archive's length with them.
+func (c *ControlFile) extend(text []byte) (int64, error) {
+	name := c.fs.PathJoin(c.dir, archiveName)
+	file, err := c.fs.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return 0, err
+	}
+	at := c.archived.Bytes
+	info, err := file.Stat()
+	if err == nil {
+		at = min(at, info.Size()) // it may have been moved away
+		err = writeSynced(file, text, at)
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return 0, err
+	}
+	return at + int64(len(text)), syncDir(c.fs, c.dir)
 }
 
 // Close closes the file.
 func (c *ControlFile) Close() error {
-	if c.file == nil {
-		return nil
-	}
-	return c.file.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.shut()
 }

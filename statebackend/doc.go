@@ -7,6 +7,7 @@
 //	DIR/pointers/<epoch>.json                  the newest few; the greatest number is the truth
 //	DIR/pointers/<epoch>.json.damaged          one that the run went back behind
 //	DIR/control.log                            partitions leaving and coming back
+//	DIR/control.archive.log                    the same, of before all retained epochs
 //
 // An object is a sorted table (a Pebble SST) that is written once under a
 // temporary name, synced, and renamed; <xx>, the first digits of its checksum,

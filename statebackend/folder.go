@@ -36,6 +36,7 @@ type Folder struct {
 	dir     string
 	options Options
 	lock    io.Closer
+	control *ControlFile // nil: not opened
 	temp    atomic.Int64
 	damaged atomic.Int64 // epochs that Start found damaged
 }

@@ -2,13 +2,15 @@ package statebackend
 
 import (
 	"errors"
+	"math"
 	"os"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // collect forgets all but the retained pointers, then deletes the objects that
-// no retained pointer names. Only the owner of the folder calls it, and never
+// no retained pointer names, and archives the entries of the control log that all
+// of them contain. Only the owner of the folder calls it, and never
 // while objects of an epoch to come are being written.
 func (f *Folder) collect() error {
 	epochs, err := f.Pointers()
@@ -21,7 +23,7 @@ func (f *Folder) collect() error {
 		}
 		epochs = epochs[1:]
 	}
-	reached := map[string]bool{}
+	reached, contained := map[string]bool{}, int64(math.MaxInt64)
 	for _, epoch := range epochs {
 		p, err := f.Pointer(epoch)
 		if errors.Is(err, ErrDamaged) {
@@ -30,8 +32,14 @@ func (f *Folder) collect() error {
 		if err != nil {
 			return err
 		}
+		contained = min(contained, p.Control)
 		for _, object := range p.Generations {
 			reached[f.at("objects", object.Name)] = true
+		}
+	}
+	if f.control != nil && len(epochs) > 0 {
+		if err := f.control.archive(contained); err != nil {
+			return err
 		}
 	}
 	return removeUnreached(f.fs, f.at("objects"), reached)

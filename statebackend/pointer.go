@@ -103,6 +103,9 @@ func (f *Folder) whole(ctx context.Context, epoch int64) (*stream.Pointer, error
 	if err != nil {
 		return nil, err
 	}
+	if f.control != nil && !f.control.has(p) {
+		return nil, fmt.Errorf("epoch %d: %w: it was given up, and the control log no longer holds what came after it", epoch, ErrDamaged)
+	}
 	for _, owner := range slices.Sorted(maps.Keys(p.Generations)) {
 		object := p.Generations[owner]
 		if err := verify(f.fs, f.at("objects", object.Name), object); err != nil {

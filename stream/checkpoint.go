@@ -127,6 +127,7 @@ func (c *checkpoints) collect(ctx context.Context, b *barrier) (*Pointer, *Check
 func (c *checkpoints) gather(ctx context.Context, b *barrier, p *Pointer, s *CheckpointStats, w *generationWriter) error {
 	for _, m := range b.partitionMarks() {
 		p.Partitions = append(p.Partitions, m.state)
+		p.Control = min(p.Control, m.control)
 		p.Counts.add(m.counts)
 		s.StartDelay = max(s.StartDelay, m.delay)
 		s.Saving = max(s.Saving, m.saving)

@@ -48,6 +48,7 @@ func (b *barrier) last() bool { return b.kind != barrierBetween }
 // partitionMark is what a partition leaves at a barrier.
 type partitionMark struct {
 	state     PartitionState
+	control   int64 // controlQueue.contained
 	entries   []Entry
 	counts    Counts
 	delay     time.Duration // from the request to the partition's turn to it

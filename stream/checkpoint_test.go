@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -165,7 +166,7 @@ func TestControlLogHolding(t *testing.T) {
 		{Kind: ControlJoin, Incarnation: 2, Partition: 0, Next: 10, Watermark: 7},
 		{Kind: ControlLeave, Incarnation: 2, Partition: 1, Next: 3},
 	}
-	q := newControlQueue(holding(log), 0, 0)
+	q := newControlQueue(holding(0, log), 0, 0)
 	if _, due := q.due(9); due {
 		t.Error("due before its place")
 	}
@@ -174,8 +175,16 @@ func TestControlLogHolding(t *testing.T) {
 	if !due || e.Kind != ControlLeave || !joins || j.Watermark != 7 || q.applied != 5 {
 		t.Errorf("%+v %+v %d", e, j, q.applied)
 	}
-	if q := newControlQueue(holding(log), 0, 5); len(q.pending) != 0 {
+	if q := newControlQueue(holding(0, log), 0, 5); len(q.pending) != 0 {
 		t.Errorf("applied again: %+v", q.pending)
+	}
+	rest := append([]ControlEntry{{Kind: ControlStart, Incarnation: 2, Partition: -1}}, log[3:]...) // the first three are not needed
+	q = newControlQueue(holding(2, rest), 0, 2)
+	if at := q.contained(); at != 4 {
+		t.Errorf("contains the log up to %d", at)
+	}
+	if j, joins := q.due(10); !joins || j.Watermark != 7 || q.applied != 5 || q.contained() < 6 {
+		t.Errorf("%+v %d, contains %d", j, q.applied, q.contained())
 	}
 }
 
@@ -246,4 +255,28 @@ func TestCheckpointTakesTooLong(t *testing.T) {
 			t.Error(d)
 		}
 	})
+}
+
+// An epoch contains the control log up to the first entry that a partition has
+// yet to apply again, however much the others have added to it.
+func TestEpochContainsControlLog(t *testing.T) {
+	plan, dealt := testPlan(t, 0, 0, 0), live(1)
+	for next, want := range map[int64]int64{0: 3, 1 << 40: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			store := newMemoryStore()
+			store.incarnation = 1
+			store.log = []ControlEntry{
+				{Kind: ControlStart, Incarnation: 1, Partition: -1},
+				{Kind: ControlLeave, Incarnation: 1, Partition: 0, Next: next, Watermark: NoTime},
+			}
+			attempt(t, liveConfig(plan, dealt), store, "", 0, time.Second)
+			var p Pointer
+			if err := json.Unmarshal(store.pointer, &p); err != nil {
+				t.Fatal(err)
+			}
+			if p.Control < want || (want == 1) != (p.Control == 1) || len(store.log) < 3 {
+				t.Errorf("of %d entries, one of them to be applied at %d, the epoch contains %d", len(store.log), next, p.Control)
+			}
+		})
+	}
 }

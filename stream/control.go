@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"sync"
 )
 
@@ -45,8 +46,8 @@ func (c *control) count() int64 {
 
 // holding leaves out the entries that are void: those of an incarnation that a
 // newer one's start record comes before. What a process that was fenced still
-// wrote never took effect.
-func holding(entries []ControlEntry) []numbered {
+// wrote never took effect. So many entries of the log were before these.
+func holding(before int64, entries []ControlEntry) []numbered {
 	var held []numbered
 	newest := int64(0)
 	for i, e := range entries {
@@ -57,7 +58,7 @@ func holding(entries []ControlEntry) []numbered {
 			newest = e.Incarnation
 			continue
 		}
-		held = append(held, numbered{at: int64(i), entry: e})
+		held = append(held, numbered{at: before + int64(i), entry: e})
 	}
 	return held
 }
@@ -88,6 +89,15 @@ func (q *controlQueue) due(position int64) (ControlEntry, bool) {
 	n := q.pending[0]
 	q.pending, q.applied = q.pending[1:], n.at+1
 	return n.entry, true
+}
+
+// contained is up to which entry of the log, at most all of them, the partition
+// has applied those that are its own.
+func (q *controlQueue) contained() int64 {
+	if len(q.pending) == 0 {
+		return math.MaxInt64
+	}
+	return q.pending[0].at
 }
 
 // next is the position of the next entry.

@@ -82,7 +82,7 @@ type Pointer struct {
 	Generations map[string]Object `json:"generations"` // by owner: "shard/3", "partition/0"
 	Provisional int64             `json:"provisional_us"`
 	Final       int64             `json:"final_us"`
-	Control     int64             `json:"control"` // entries of the control log that the epoch contains
+	Control     int64             `json:"control"` // so many entries of the control log, from the first on, does the epoch contain
 	Sinks       map[string][]byte `json:"sinks"`
 	Counts      Counts            `json:"counts"`
 	Source      any               `json:"source"`
@@ -136,8 +136,10 @@ const (
 type ControlLog interface {
 	// Append returns once the entry is durable.
 	Append(ctx context.Context, e ControlEntry) error
-	// Entries returns all entries in order.
-	Entries(ctx context.Context) ([]ControlEntry, error)
+	// Entries returns the entries that a restart may need, in order, and how many
+	// came before them. Those are of epochs (Pointer.Control) before all that can be
+	// gone on from; the first entry returned tells of the newest start among them.
+	Entries(ctx context.Context) (before int64, entries []ControlEntry, err error)
 	Close() error
 }
 

@@ -194,10 +194,28 @@ func (s *memoryStore) Append(_ context.Context, e ControlEntry) error {
 	return nil
 }
 
-func (s *memoryStore) Entries(context.Context) ([]ControlEntry, error) {
+// Entries keeps from a restart all that the pointer says it contains.
+func (s *memoryStore) Entries(context.Context) (int64, []ControlEntry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.log), nil
+	p := &Pointer{}
+	if s.pointer != nil {
+		if err := json.Unmarshal(s.pointer, p); err != nil {
+			return 0, nil, err
+		}
+	}
+	n := p.Control
+	if n == 0 {
+		return 0, slices.Clone(s.log), nil
+	}
+	newest := int64(0)
+	for _, e := range s.log[:n] {
+		if e.Kind == ControlStart {
+			newest = max(newest, e.Incarnation)
+		}
+	}
+	start := ControlEntry{Partition: -1, Kind: ControlStart, Incarnation: newest}
+	return n - 1, append([]ControlEntry{start}, s.log[n:]...), nil
 }
 
 func (s *memoryStore) Close() error { return nil }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -60,6 +61,9 @@ func attempt(t *testing.T, cfg Config, store *memoryStore, point string, n int, 
 	nothingBeyond(t, r)
 	if err != nil && !cut {
 		t.Fatal(err)
+	}
+	if s != nil {
+		s.Control = slices.Clone(store.log)
 	}
 	return sink, s, cut
 }

@@ -219,8 +219,8 @@ func (p *partition) barrier(ctx context.Context, b *barrier) (done bool, err err
 	}
 	start := time.Now()
 	mark := partitionMark{
-		state:  PartitionState{ID: p.id, Position: p.position},
-		counts: p.task.Counts(), delay: delay,
+		state:   PartitionState{ID: p.id, Position: p.position},
+		control: p.queue.contained(), counts: p.task.Counts(), delay: delay,
 	}
 	if p.run.keeps(b) {
 		mark.entries = p.queue.save(p.task.Save(nil))

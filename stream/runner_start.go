@@ -55,16 +55,15 @@ func (r *Runner) start(ctx context.Context) error {
 // startControl reads the control log and enters this incarnation.
 func (r *Runner) startControl(ctx context.Context) ([]numbered, error) {
 	r.control = &control{log: r.cfg.Control, incarnation: r.incarnation}
-	entries := r.cfg.Replay
+	before, entries := int64(0), r.cfg.Replay
 	if r.cfg.Control != nil {
 		var err error
-		if entries, err = r.cfg.Control.Entries(ctx); err != nil {
+		if before, entries, err = r.cfg.Control.Entries(ctx); err != nil {
 			return nil, fmt.Errorf("reading the control log: %w", err)
 		}
-		entries = slices.Clone(entries)
 	}
-	r.control.entries = int64(len(entries))
-	held := holding(entries)
+	r.control.entries = before + int64(len(entries))
+	held := holding(before, entries)
 	_, err := r.control.append(ctx, ControlEntry{Partition: -1, Kind: ControlStart, Watermark: NoTime})
 	return held, err
 }

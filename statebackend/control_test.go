@@ -1,0 +1,281 @@
+package statebackend
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/hextide/hextide/stream"
+)
+
+func TestControlLogSurvivesTornLinesAndFullDisks(t *testing.T) {
+	full, failing := errors.New("no space left on device"), false
+	mem := vfs.NewMem()
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if failing && op.Kind == errorfs.OpFileSync {
+			return full
+		}
+		return nil
+	}))
+	f, _, _ := start(t, fs)
+	c, err := f.OpenControl()
+	if err != nil {
+		t.Fatal(err)
+	}
+	leave := func(n int64) stream.ControlEntry {
+		return stream.ControlEntry{Partition: 1, Next: n, Watermark: n * 1000, Incarnation: 1, Kind: stream.ControlLeave}
+	}
+	for n := int64(1); n <= 3; n++ {
+		if err := c.Append(context.Background(), leave(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	failing = true
+	if err := c.Append(context.Background(), leave(1_000_000)); !errors.Is(err, full) {
+		t.Fatalf("a full disk: %v", err)
+	}
+	failing = false
+	if err := c.Append(context.Background(), leave(4)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	content, err := readFile(mem, "state/control.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writeAtomic(mem, "state", "control.log", append(content, `{"partition":1,"ne`...)); err != nil {
+		t.Fatal(err)
+	}
+	c, err = f.OpenControl()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, got, _ := c.Entries(context.Background())
+	if want := []stream.ControlEntry{leave(1), leave(2), leave(3), leave(4)}; before != 0 || !slices.Equal(got, want) {
+		t.Fatalf("got %d, %v", before, got)
+	}
+}
+
+// history is the whole log: the archive, and what follows on it.
+func history(t *testing.T, fs vfs.FS, c *ControlFile) []stream.ControlEntry {
+	t.Helper()
+	var all []stream.ControlEntry
+	if c.archived.Entries > 0 {
+		text := content(t, fs, fs.PathJoin("state", archiveName))[:c.archived.Bytes]
+		for _, line := range bytes.Split(bytes.TrimSuffix(text, []byte("\n")), []byte("\n")) {
+			var e stream.ControlEntry
+			if err := json.Unmarshal(line, &e); err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+			all = append(all, e)
+		}
+	}
+	if int64(len(all)) != c.archived.Entries {
+		t.Fatalf("%d entries are archived, the log says %d", len(all), c.archived.Entries)
+	}
+	return append(all, c.entries...)
+}
+
+// turn is the n-th entry of a log: now and then a start, else a partition's.
+func turn(n int64) stream.ControlEntry {
+	if n%50 == 0 {
+		return stream.ControlEntry{Partition: -1, Watermark: stream.NoTime, Incarnation: 1 + n/50, Kind: stream.ControlStart}
+	}
+	return stream.ControlEntry{Partition: 1, Next: n, Watermark: n, Incarnation: 1 + n/50, Kind: stream.ControlLeave}
+}
+
+// turns appends entries from one to another and commits an epoch every so often.
+func turns(f *Folder, c *ControlFile, from, to, every int64) error {
+	for n := from; n < to; n++ {
+		if err := c.Append(context.Background(), turn(n)); err != nil {
+			return err
+		}
+		if (n+1)%every == 0 {
+			if err := f.Commit(context.Background(), &stream.Pointer{Epoch: (n + 1) / every, Control: n + 1}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func open(t *testing.T, fs vfs.FS) (*Folder, *ControlFile) {
+	t.Helper()
+	f := Open(fs, "state", Options{Pipeline: "p"})
+	if err := f.Claim(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := f.OpenControl()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := f.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return f, c
+}
+
+// The log and its copy in memory are bounded by what a restart needs; the archive
+// has the rest, and may be moved away.
+func TestControlLogIsArchived(t *testing.T) {
+	fs := vfs.NewMem()
+	f, c := open(t, fs)
+	for from := int64(0); from < 10_000; from += 500 {
+		if err := turns(f, c, from, from+500, 100); err != nil {
+			t.Fatal(err)
+		}
+		if len(c.entries) > archiveAt+300 || len(content(t, fs, "state/control.log")) > 200*(archiveAt+300) {
+			t.Fatalf("%d entries are held", len(c.entries))
+		}
+		if from%2000 == 0 {
+			if err := errors.Join(c.Close(), f.Close()); err != nil {
+				t.Fatal(err)
+			}
+			f, c = open(t, fs)
+		}
+	}
+	all := history(t, fs, c)
+	if len(all) != 10_000 {
+		t.Fatalf("%d entries", len(all))
+	}
+	for n, e := range all {
+		if e != turn(int64(n)) {
+			t.Fatalf("entry %d is %+v", n, e)
+		}
+	}
+	before, kept, err := c.Entries(context.Background())
+	if err != nil || before+int64(len(kept)) != 10_000 || before == 0 {
+		t.Fatalf("%d entries behind %d, %v", len(kept), before, err)
+	}
+	if e := kept[0]; e.Kind != stream.ControlStart || e.Incarnation != 1+before/50 || !slices.Equal(kept[1:], all[before+1:]) {
+		t.Fatalf("the entries behind %d begin with %+v", before, e)
+	}
+	overwrite(t, fs, "state/control.archive.log", nil)
+	if err := turns(f, c, 10_000, 12_000, 100); err != nil {
+		t.Fatal(err)
+	}
+	if moved := content(t, fs, "state/control.archive.log"); c.archived.Entries <= before+1 || int64(len(moved)) != c.archived.Bytes || moved[0] != '{' {
+		t.Fatalf("after the archive was moved away: %+v, %d bytes", c.archived, len(moved))
+	}
+}
+
+// An epoch that needs what has gone to the archive is not gone on from.
+func TestArchivedEpochIsGivenUp(t *testing.T) {
+	fs := vfs.NewMem()
+	f, c := open(t, fs)
+	if err := turns(f, c, 0, 100, 100); err != nil {
+		t.Fatal(err)
+	}
+	old := content(t, fs, "state/pointers/1.json")
+	if err := turns(f, c, 100, 2000, 100); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeAtomic(fs, "state/pointers", "1.json", old); err != nil { // its removal was not durable
+		t.Fatal(err)
+	}
+	if _, err := f.whole(context.Background(), 1); !errors.Is(err, ErrDamaged) {
+		t.Fatal(err)
+	}
+	if p, _, err := f.newest(context.Background()); err != nil || p.Epoch != 20 {
+		t.Fatalf("%+v, %v", p, err)
+	}
+}
+
+// The power is cut after every operation: what was acknowledged is there, once,
+// in the log or in the archive, and what a restart needs is in the log.
+func TestControlLogCrashAnywhere(t *testing.T) {
+	const entries = 60
+	for after := 1; ; after++ {
+		mem := vfs.NewCrashableMem()
+		operations := 0
+		var crashed *vfs.MemFS
+		cut := errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsRead {
+				return nil
+			}
+			if operations++; operations == after {
+				crashed = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(uint64(after), 2))})
+			}
+			return nil
+		})
+		f, c := open(t, errorfs.Wrap(mem, cut))
+		c.least = 7
+		acknowledged := int64(0)
+		for n := range int64(entries) {
+			if err := turns(f, c, n, n+1, 3); err != nil {
+				t.Fatal(err)
+			}
+			if crashed == nil {
+				acknowledged = n + 1
+			}
+		}
+		if crashed == nil {
+			return
+		}
+		g, d := open(t, crashed)
+		all := history(t, crashed, d)
+		if n := int64(len(all)); n < acknowledged || n > acknowledged+1 {
+			t.Fatalf("crash %d: %d entries of %d", after, n, acknowledged)
+		}
+		for n, e := range all {
+			if e != turn(int64(n)) {
+				t.Fatalf("crash %d: entry %d is %+v", after, n, e)
+			}
+		}
+		if p, _, err := g.newest(context.Background()); err != nil || p != nil && p.Control < d.archived.Entries {
+			t.Fatalf("crash %d: %+v, %v; %d entries are archived", after, p, err, d.archived.Entries)
+		}
+		d.least = 7
+		if err := turns(g, d, int64(len(all)), 2*entries, 3); err != nil {
+			t.Fatal(err)
+		}
+		if again := history(t, crashed, d); len(again) != 2*entries || again[len(all)] != turn(int64(len(all))) || d.archived.Entries == 0 {
+			t.Fatalf("crash %d: %d entries in the end", after, len(again))
+		}
+	}
+}
+
+// A disk that is full for a while, at whichever operation, loses no entry that was
+// acknowledged and keeps none that was not.
+func TestControlLogOnFullDisk(t *testing.T) {
+	full := errors.New("no space left on device")
+	for after := 1; after < 120; after++ {
+		operations, began := 0, false
+		mem := vfs.NewMem()
+		f, c := open(t, errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsRead || !began {
+				return nil
+			}
+			if operations++; operations >= after && operations < after+4 {
+				return full
+			}
+			return nil
+		})))
+		c.least = 5
+		began = true
+		var want []stream.ControlEntry
+		for n := range int64(40) {
+			if err := c.Append(context.Background(), turn(n)); err == nil {
+				want = append(want, turn(n))
+			}
+			_ = f.Commit(context.Background(), &stream.Pointer{Epoch: n + 1, Control: int64(len(want))}) // it fails while the disk is full
+		}
+		if got := history(t, mem, c); !slices.Equal(got, want) || c.archived.Entries == 0 {
+			t.Fatalf("failing from operation %d: %d entries, %d acknowledged", after, len(got), len(want))
+		}
+		if err := errors.Join(c.Close(), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, d := open(t, mem); !slices.Equal(history(t, mem, d), want) {
+			t.Fatalf("failing from operation %d: other entries when opened again", after)
+		}
+	}
+}
