@@ -10,11 +10,11 @@ import (
 
 	"github.com/hextide/hextide/materialize"
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 func newDiff() *cobra.Command {
-	return &cobra.Command{
+	kafka := &kafkaSettings{}
+	c := &cobra.Command{
 		Use:   "diff A B",
 		Short: "Compare two outputs bit for bit",
 		Long: `Compares the final rows of two outputs, each a snapshot's folder, a feed
@@ -28,9 +28,12 @@ Exit code 0: no row differs; 1: rows differ, or the outputs cannot be compared.`
   hextide diff monday-run tuesday-run`,
 		Args: arguments(2, 2, "two outputs"),
 		RunE: func(c *cobra.Command, given []string) error {
+			if err := kafka.check(); err != nil {
+				return err
+			}
 			var sides [2]materialize.Side
 			for i, name := range given {
-				side, err := openSide(c.Context(), name)
+				side, err := openSide(c.Context(), name, kafka)
 				if err != nil {
 					return err
 				}
@@ -44,10 +47,12 @@ Exit code 0: no row differs; 1: rows differ, or the outputs cannot be compared.`
 			return report(c, found, sides)
 		},
 	}
+	kafka.secure(c)
+	return c
 }
 
 // openSide opens an output by its name.
-func openSide(ctx context.Context, name string) (materialize.Side, error) {
+func openSide(ctx context.Context, name string, kafka *kafkaSettings) (materialize.Side, error) {
 	scheme, rest, is := strings.Cut(name, "://")
 	switch {
 	case !is:
@@ -57,7 +62,13 @@ func openSide(ctx context.Context, name string) (materialize.Side, error) {
 		if !named || topic == "" || brokers == "" {
 			return nil, usagef("%q names no topic: kafka://host:port/topic", name)
 		}
-		return materialize.OpenFeedSide(ctx, topic, kgo.SeedBrokers(strings.Split(brokers, ",")...))
+		cluster := kafka.cluster
+		cluster.Brokers = strings.Split(brokers, ",")
+		options, err := cluster.Options()
+		if err != nil {
+			return nil, err
+		}
+		return materialize.OpenFeedSide(ctx, topic, options...)
 	case scheme == "grpc":
 		conn, err := connect(rest)
 		if err != nil {

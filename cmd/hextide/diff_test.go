@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kfake"
 )
 
 // Snapshots are compared by their hashes where one has no files, and one whose
@@ -30,4 +32,20 @@ func TestDiffWithoutRows(t *testing.T) {
 	}
 	write(t, path, []byte(strings.Replace(string(content), hash, strings.Repeat("0", 32), 1)))
 	complains(t, do(t, exitFailed, "diff", whole, whole), whole+" is damaged", hash, strings.Repeat("0", 32))
+}
+
+// A broker that asks who is there is told.
+func TestDiffSASL(t *testing.T) {
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "rows"), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-256", "ann", "secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	feed := "kafka://" + broker.ListenAddrs()[0] + "/rows"
+	arguments := []string{"diff", feed, feed, "--kafka-sasl", "scram-sha-256", "--kafka-user", "ann"}
+	const empty = "it holds no schema" // read, and nothing in it
+	complains(t, doWith(t, exitFailed, []string{"HEXTIDE_KAFKA_PASSWORD=secret"}, arguments...), empty)
+	if p := doWith(t, exitFailed, []string{"HEXTIDE_KAFKA_PASSWORD=wrong"}, arguments...); strings.Contains(p.err.String(), empty) {
+		t.Errorf("a wrong password reads the feed:\n%s", p.err)
+	}
 }

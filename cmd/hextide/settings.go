@@ -26,6 +26,12 @@ func (s *kafkaSettings) add(c *cobra.Command) {
 	f := c.Flags()
 	f.StringSliceVar(&s.cluster.Brokers, "brokers", nil, "Kafka brokers, host:port")
 	f.StringVar(&s.topic, "topic", "", "use this topic instead of the definition's")
+	s.secure(c)
+}
+
+// secure adds the flags of TLS and SASL.
+func (s *kafkaSettings) secure(c *cobra.Command) {
+	f := c.Flags()
 	f.BoolVar(&s.cluster.TLS.Enabled, "kafka-tls", false, "connect to Kafka over TLS")
 	f.StringVar(&s.cluster.TLS.CAFile, "kafka-tls-ca", "", "PEM file of the authorities that may sign the brokers' certificates")
 	f.StringVar(&s.cluster.TLS.CertFile, "kafka-tls-cert", "", "PEM file of the client's certificate")
