@@ -10,10 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	pb "github.com/hextide/hextide/proto/hextide/v1"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -125,27 +123,10 @@ func (s *Server) listenHTTP(address string, handler http.Handler) (string, error
 	if err != nil {
 		return "", err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	server := &http.Server{Handler: wholeBodies(handler, bodyTimeout), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	s.http = append(s.http, server)
 	s.serve(func() error { return server.Serve(l) })
 	return l.Addr().String(), nil
-}
-
-// gatewayHandler answers HTTP/JSON calls by way of the gRPC service.
-func (s *Server) gatewayHandler() (http.Handler, error) {
-	dial := func(ctx context.Context, _ string) (net.Conn, error) { return s.inner.DialContext(ctx) }
-	conn, err := grpc.NewClient("passthrough:///service", grpc.WithContextDialer(dial),
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(256<<20)))
-	if err != nil {
-		return nil, err
-	}
-	s.gateway = conn
-	mux := runtime.NewServeMux()
-	if err := pb.RegisterHextideHandler(context.Background(), mux, conn); err != nil {
-		return nil, err
-	}
-	return http.MaxBytesHandler(mux, maxMessage), nil
 }
 
 // Bound is where the server listens, with the ports that were taken.
