@@ -19,16 +19,16 @@ func (s *Service) Latest(ctx context.Context, r *pb.LatestRequest) (*pb.LatestRe
 	if err != nil {
 		return nil, err
 	}
-	within, err := s.within(r.Within)
-	if err != nil {
-		return nil, err
-	}
 	resolution := int(r.Resolution)
 	if resolution == 0 {
 		resolution = s.plan.Grid.Resolution
 	}
 	if resolution != s.plan.Grid.Resolution && !slices.Contains(s.plan.Grid.Parents, resolution) {
 		return nil, status.Errorf(codes.InvalidArgument, "no rows at resolution %d; %s has %d and its parents %v", resolution, s.plan.Name, s.plan.Grid.Resolution, s.plan.Grid.Parents)
+	}
+	within, err := s.within(r.Within, resolution)
+	if err != nil {
+		return nil, err
 	}
 	limit := s.limits.Rows
 	if r.Limit > 0 {
@@ -110,13 +110,18 @@ func below(cell, within geo.Cell) bool {
 	return err == nil && parent == within
 }
 
-func (s *Service) within(text string) (geo.Cell, error) {
+// within reads the cell whose rows of a resolution, or of coarser ones, are asked
+// for; 0: everywhere.
+func (s *Service) within(text string, resolution int) (geo.Cell, error) {
 	if text == "" {
 		return 0, nil
 	}
 	cell, err := geo.ParseCell(text)
 	if err != nil {
 		return 0, status.Errorf(codes.InvalidArgument, "within: %v", err)
+	}
+	if cell.Resolution() > resolution {
+		return 0, status.Errorf(codes.InvalidArgument, "within: cell %s has resolution %d; no row at resolution %d lies in it", cell, cell.Resolution(), resolution)
 	}
 	return cell, nil
 }

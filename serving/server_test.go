@@ -231,14 +231,18 @@ func TestRefusals(t *testing.T) {
 	code(t, err, codes.InvalidArgument, "no rows at resolution 3")
 	_, err = r.client.Latest(t.Context(), &pb.LatestRequest{Within: "x"})
 	code(t, err, codes.InvalidArgument, "within")
+	_, err = r.client.Latest(t.Context(), &pb.LatestRequest{Within: finer.String()})
+	code(t, err, codes.InvalidArgument, "no row at resolution 9 lies in it")
+	_, err = r.client.Latest(t.Context(), &pb.LatestRequest{Within: r.cells[0].String(), Resolution: 8})
+	code(t, err, codes.InvalidArgument, "no row at resolution 8 lies in it")
 	_, err = r.client.History(t.Context(), &pb.HistoryRequest{H3: "x"})
 	code(t, err, codes.InvalidArgument, "x")
-	for text, request := range map[string]*pb.WatchRequest{"not both": {Cells: []uint64{good}, Within: r.cells[0].String()}, "no column": {Columns: []string{"x"}}} {
-		w, err := r.client.Watch(t.Context(), request)
-		if err == nil {
-			_, err = w.Recv()
-		}
-		code(t, err, codes.InvalidArgument, text)
+	for text, request := range map[string]*pb.WatchRequest{
+		"not both":  {Cells: []uint64{good}, Within: r.cells[0].String()},
+		"no column": {Columns: []string{"x"}},
+		"no row at": {Within: finer.String()},
+	} {
+		code(t, r.watching(t, request), codes.InvalidArgument, text)
 	}
 }
 

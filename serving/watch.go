@@ -83,7 +83,7 @@ func (s *Service) change(rows *stream.Rows, selection []int, wanted func(geo.Cel
 
 // wanted makes the filter of a watch.
 func (s *Service) wanted(r *pb.WatchRequest, columns int) (func(geo.Cell) bool, error) {
-	within, err := s.within(r.Within)
+	within, err := s.within(r.Within, s.plan.Grid.Resolution)
 	if err != nil {
 		return nil, err
 	}

@@ -446,7 +446,7 @@ func (x *LookupResponse) GetFinal() *timestamppb.Timestamp {
 type LatestRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Columns       []string               `protobuf:"bytes,1,rep,name=columns,proto3" json:"columns,omitempty"`        // none: all
-	Within        string                 `protobuf:"bytes,2,opt,name=within,proto3" json:"within,omitempty"`          // a coarser cell, as text; none: everywhere
+	Within        string                 `protobuf:"bytes,2,opt,name=within,proto3" json:"within,omitempty"`          // a cell that is no finer than the rows, as text; none: everywhere
 	Resolution    int32                  `protobuf:"varint,3,opt,name=resolution,proto3" json:"resolution,omitempty"` // 0: the pipeline's
 	Limit         uint32                 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`           // at most so many cells; 0: the server's limit
 	Open          bool                   `protobuf:"varint,5,opt,name=open,proto3" json:"open,omitempty"`
@@ -719,7 +719,7 @@ type WatchRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cells         []uint64               `protobuf:"fixed64,1,rep,packed,name=cells,proto3" json:"cells,omitempty"`
 	H3            []string               `protobuf:"bytes,2,rep,name=h3,proto3" json:"h3,omitempty"`
-	Within        string                 `protobuf:"bytes,3,opt,name=within,proto3" json:"within,omitempty"` // all cells below this coarser one; with no cells and no within: all
+	Within        string                 `protobuf:"bytes,3,opt,name=within,proto3" json:"within,omitempty"` // all cells below this one, which is no finer than they are; with no cells and no within: all
 	Columns       []string               `protobuf:"bytes,4,rep,name=columns,proto3" json:"columns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1343,7 +1343,7 @@ type StatusResponse struct {
 	Rows                uint64                 `protobuf:"varint,12,opt,name=rows,proto3" json:"rows,omitempty"`
 	Scores              []*ModelScore          `protobuf:"bytes,13,rep,name=scores,proto3" json:"scores,omitempty"`
 	DeadByReason        map[string]uint64      `protobuf:"bytes,14,rep,name=dead_by_reason,json=deadByReason,proto3" json:"dead_by_reason,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
-	Phase               string                 `protobuf:"bytes,15,opt,name=phase,proto3" json:"phase,omitempty"` // starting | running | stopping | ended
+	Phase               string                 `protobuf:"bytes,15,opt,name=phase,proto3" json:"phase,omitempty"` // starting | restoring | running | ending | ended
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
