@@ -119,7 +119,7 @@ func (k *kept) show() *cobra.Command {
 
 func (k *kept) remove() *cobra.Command {
 	return &cobra.Command{
-		Use: "rm EPOCH", Short: "Forget an epoch; the newest cannot be", Example: "  hextide checkpoint rm 11 --state hextide-state",
+		Use: "rm EPOCH", Short: "Forget an epoch; the newest that is whole cannot be", Example: "  hextide checkpoint rm 11 --state hextide-state",
 		Args: arguments(1, 1, "one epoch"),
 		RunE: func(c *cobra.Command, given []string) error {
 			folder, epoch, err := k.of(given[0])
