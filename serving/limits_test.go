@@ -1,12 +1,17 @@
 package serving
 
 import (
+	"context"
+	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hextide/hextide/geo"
 	pb "github.com/hextide/hextide/proto/hextide/v1"
+	"github.com/hextide/hextide/stream"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 )
 
@@ -75,4 +80,65 @@ func TestValuesAskedFor(t *testing.T) {
 	code(t, err, codes.InvalidArgument, "2 entities × 5 columns")
 	_, err = NewService(r.plan, r.store, r.core, Limits{Rows: 1}, "").History(t.Context(), history)
 	code(t, err, codes.InvalidArgument, "2 rows asked for; at most 1")
+}
+
+// Streams beyond the limit are refused until others have ended.
+func TestStreamsAtATime(t *testing.T) {
+	r := serve(t)
+	for range 3 { // as many as may be, each ended
+		w, err := r.client.Scan(t.Context(), &pb.ScanRequest{})
+		for err == nil {
+			_, err = w.Recv()
+		}
+		if !errors.Is(err, io.EOF) {
+			t.Error(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var last grpc.ServerStreamingClient[pb.WatchResponse]
+	for range 3 {
+		w, err := r.client.Watch(ctx, &pb.WatchRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Header(); err != nil {
+			t.Fatal(err)
+		}
+		last = w
+	}
+	code(t, r.watching(t, &pb.WatchRequest{}), codes.ResourceExhausted, "3 watches and scans are open")
+	scan, err := r.client.Scan(t.Context(), &pb.ScanRequest{})
+	if err == nil {
+		_, err = scan.Recv()
+	}
+	code(t, err, codes.ResourceExhausted, "at most 3")
+	cancel()
+	_, err = last.Recv()
+	code(t, err, codes.Canceled, "")
+}
+
+// What waits for a watcher is bounded in bytes, one block apart; what it has
+// read counts no more.
+func TestWatcherBytes(t *testing.T) {
+	var h hub
+	w := h.add()
+	half := &stream.Rows{Cells: make([]geo.Cell, 0, watchBytes/16)}
+	large := &stream.Rows{Cells: make([]geo.Cell, 0, watchBytes/4)}
+	put := func(rows *stream.Rows, want bool) {
+		t.Helper()
+		h.publish(&stream.Output{Rows: []*stream.Rows{rows}})
+		if h.watchers[w] != want || w.slow == want {
+			t.Errorf("watching: %v", h.watchers[w])
+		}
+	}
+	for range 9 {
+		put(half, true)
+		w.taken(<-w.rows)
+	}
+	put(large, true)
+	w.taken(<-w.rows)
+	put(half, true)
+	put(half, true)
+	put(half, false)
+	h.remove(w)
 }

@@ -195,6 +195,10 @@ func (s *Service) Scan(r *pb.ScanRequest, out grpc.ServerStreamingServer[pb.Scan
 	if err != nil {
 		return err
 	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	from, to := bounds(r.From, r.To)
 	resolutions := append([]int{s.plan.Grid.Resolution}, s.plan.Grid.Parents...)
 	for _, end := range s.store.ends(from, to) {

@@ -62,7 +62,7 @@ func serve(t testing.TB) *running {
 		b.Open = true
 		return []*stream.Rows{b}, nil
 	})
-	service := NewService(r.plan, r.store, r.core, Limits{Cells: 20, Rows: 8, Values: 60}, "v-test")
+	service := NewService(r.plan, r.store, r.core, Limits{Cells: 20, Rows: 8, Values: 60, Streams: 3}, "v-test")
 	var err error
 	r.server, err = Listen(Addresses{GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Pprof: "127.0.0.1:0"}, service, Parts{
 		Logger: slog.New(slog.DiscardHandler), Ready: func() error { return r.ready },

@@ -3,6 +3,7 @@ package serving
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hextide/hextide/geo"
@@ -21,11 +22,12 @@ type Live interface {
 	Status() *pb.StatusResponse
 }
 
-// Limits bound what one request may ask for.
+// Limits bound what one request may ask for, and all of them together.
 type Limits struct {
-	Cells  int // entities a lookup or a watch; default 10,000
-	Rows   int // cells in a Latest answer, rows in a History answer; default 200,000
-	Values int // entities × columns an answer; default 4,000,000
+	Cells   int // entities a lookup or a watch; default 10,000
+	Rows    int // cells in a Latest answer, rows in a History answer; default 200,000
+	Values  int // entities × columns an answer; default 4,000,000
+	Streams int // watches and scans at a time; default 256
 }
 
 // Service answers the calls of proto/hextide/v1. Its methods may be called from
@@ -40,6 +42,7 @@ type Service struct {
 	limits   Limits
 	describe *pb.DescribeResponse
 	now      func() time.Time
+	streams  atomic.Int64
 	quit     chan struct{} // closed: streams end with UNAVAILABLE
 	stopping sync.Once
 }
@@ -54,6 +57,9 @@ func NewService(plan *pipeline.Plan, store *Store, live Live, limits Limits, ver
 	}
 	if limits.Values == 0 {
 		limits.Values = 4_000_000
+	}
+	if limits.Streams == 0 {
+		limits.Streams = 256
 	}
 	return &Service{
 		plan: plan, schema: NewSchema(plan), store: store, live: live, limits: limits,

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/geo"
 	"github.com/hextide/hextide/stream"
 )
@@ -16,7 +18,7 @@ import (
 // Bounds say how much a store keeps; the first that is reached counts.
 type Bounds struct {
 	Keep   time.Duration // event time behind the newest window end; default 2 h
-	Memory int64         // bytes of rows; default 1 GiB
+	Memory int64         // bytes of rows and of the index of the newest; default 1 GiB
 }
 
 // Store keeps the newest rows of a pipeline. It is a stream.Sink, written by
@@ -31,8 +33,12 @@ type Store struct {
 	frontiers map[int32]stream.Frontier // by shard
 	behind    map[int32]int64           // after a restart, by shard that has not closed a whole pane since: its provisional frontier, NoTime before the first
 	complete  bool                      // behind is empty: a cell without a row has none
-	bytes     int64
+	bytes     int64                     // of the blocks
 }
+
+// cellBytes is what a cell takes in latest: key and place, twice, since a map is
+// about half full on average when it has just grown.
+const cellBytes = 48
 
 // pane holds the blocks of one window end in the order in which they came.
 type pane struct {
@@ -134,7 +140,7 @@ func newer(a, b *stream.Rows) bool {
 // pane always stays.
 func (s *Store) evict() {
 	horizon := s.panes[len(s.panes)-1].end - s.bounds.Keep.Microseconds()
-	for len(s.panes) > 1 && (s.panes[0].end <= horizon || s.bytes > s.bounds.Memory) {
+	for len(s.panes) > 1 && (s.panes[0].end <= horizon || s.used() > s.bounds.Memory) {
 		old := s.panes[0]
 		for _, block := range old.blocks {
 			for _, cell := range block.Cells {
@@ -149,14 +155,20 @@ func (s *Store) evict() {
 	}
 }
 
+// used is the memory that the bound holds.
+func (s *Store) used() int64 { return s.bytes + cellBytes*int64(len(s.latest)) }
+
+// blockBytes is the memory that a block takes, with room that it does not use.
 func blockBytes(r *stream.Rows) int64 {
-	n := cap(r.Cells) * 8
+	n := cap(r.Cells)*8 + cap(r.Columns)*vectorBytes
 	for i := range r.Columns {
 		c := &r.Columns[i]
 		n += (cap(c.Ints) + cap(c.Floats) + cap(c.Nulls)) * 8
 	}
 	return int64(n)
 }
+
+var vectorBytes = int(reflect.TypeFor[column.Vector]().Size())
 
 // storeState is what a restarted store must know. Rows are no part of it: the
 // next ones fill the store again.
@@ -239,11 +251,11 @@ func (v view) frontier() (provisional, final int64) {
 	return provisional, final
 }
 
-// Size is the number of cells with a row, and the bytes of all rows kept.
+// Size is the number of cells with a row, and the memory that the bound holds.
 func (s *Store) Size() (cells int, bytes int64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return len(s.latest), s.bytes
+	return len(s.latest), s.used()
 }
 
 // collect gathers the newest revision of each row of a pane whose resolution is
@@ -273,5 +285,5 @@ func (p *pane) collect(dst []place, resolution int) []place {
 // String describes the store for logs.
 func (s *Store) String() string {
 	cells, bytes := s.Size()
-	return fmt.Sprintf("%d cells, %d bytes of rows", cells, bytes)
+	return fmt.Sprintf("%d cells, %d bytes", cells, bytes)
 }

@@ -184,7 +184,7 @@ func TestStoreBoundsMemory(t *testing.T) {
 	}
 	put(t, s, nil, blockOf(plan, noon+minute, 0, 1, cells[1], cells[2]))
 	n, bytes := s.Size()
-	if n != 2 || bytes != blockBytes(blockOf(plan, noon+minute, 0, 1, cells[1], cells[2])) {
+	if n != 2 || bytes != blockBytes(blockOf(plan, noon+minute, 0, 1, cells[1], cells[2]))+2*cellBytes {
 		t.Errorf("%d cells, %d bytes", n, bytes)
 	}
 	if again := pool.Get(); again != first {

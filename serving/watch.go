@@ -19,6 +19,10 @@ func (s *Service) Watch(r *pb.WatchRequest, out grpc.ServerStreamingServer[pb.Wa
 	if err != nil {
 		return err
 	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	w := s.store.hub.add()
 	if w == nil {
 		return status.Error(codes.Unavailable, "the server is stopping")
@@ -37,6 +41,7 @@ func (s *Service) Watch(r *pb.WatchRequest, out grpc.ServerStreamingServer[pb.Wa
 			if !open {
 				return w.ended()
 			}
+			w.taken(rows)
 			response := s.change(rows, selection, wanted)
 			rows.Release()
 			if response == nil {
@@ -48,6 +53,17 @@ func (s *Service) Watch(r *pb.WatchRequest, out grpc.ServerStreamingServer[pb.Wa
 		}
 	}
 }
+
+// enter counts a stream in, if there is room for one more; leave counts it out.
+func (s *Service) enter() error {
+	if s.streams.Add(1) > int64(s.limits.Streams) {
+		s.leave()
+		return status.Errorf(codes.ResourceExhausted, "%d watches and scans are open; at most %d may be at a time", s.limits.Streams, s.limits.Streams)
+	}
+	return nil
+}
+
+func (s *Service) leave() { s.streams.Add(-1) }
 
 func (w *watcher) ended() error {
 	if w.slow {

@@ -50,7 +50,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	cells, bytes := c.run.store.Size()
 	send(prometheus.GaugeValue, "store_cells", "Cells with a row in the serving store.", float64(cells))
-	send(prometheus.GaugeValue, "store_bytes", "Bytes of rows in the serving store.", float64(bytes))
+	send(prometheus.GaugeValue, "store_bytes", "Memory of the serving store's rows and their index.", float64(bytes))
 	send(prometheus.GaugeValue, "epochs_damaged", "Epochs of the state that were damaged when this process started, which went back behind them.", float64(c.run.folder.Damaged()))
 	if c.run.redis != nil {
 		waiting, dropped, written := c.run.redis.Waiting()

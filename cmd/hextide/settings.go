@@ -123,7 +123,7 @@ func (s *servingSettings) add(c *cobra.Command) {
 	f.StringVar(&s.pprof, "pprof", "", "where to serve profiles (empty: nowhere)")
 	timeVar(f, &s.keep, "keep", 2*time.Hour, time.Second, "event time that the serving store keeps behind the frontier")
 	s.keepMemory = 1 << 30
-	f.Var(&s.keepMemory, "keep-memory", "memory of rows that the serving store keeps")
+	f.Var(&s.keepMemory, "keep-memory", "memory of the rows that the serving store keeps and of their index; the newest window end stays whatever it takes")
 }
 
 // check refuses addresses that nobody can listen on.
