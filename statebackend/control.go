@@ -58,10 +58,38 @@ func (f *Folder) OpenControl() (*ControlFile, error) {
 		return nil, fmt.Errorf("opening the control log: the state folder %s is not claimed", f.dir)
 	}
 	c := &ControlFile{fs: f.fs, dir: f.dir, least: archiveAt}
-	content, err := readFile(f.fs, f.at(controlName))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("reading the control log: %w", err)
+	var err error
+	if c.archived, c.entries, err = readLog(f.fs, f.dir); err != nil {
+		return nil, err
 	}
+	if err := c.rewrite(); err != nil {
+		return nil, fmt.Errorf("opening the control log: %w", err)
+	}
+	f.control = c
+	return c, nil
+}
+
+// readLog reads a control log without its archive; none is an empty one.
+func readLog(fs vfs.FS, dir string) (before archived, entries []stream.ControlEntry, err error) {
+	content, err := readFile(fs, fs.PathJoin(dir, controlName))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return before, nil, fmt.Errorf("reading the control log: %w", err)
+	}
+	lines, err := parseLog(content)
+	if err != nil {
+		return before, nil, fmt.Errorf("the control log in %s: %w", dir, err)
+	}
+	if len(lines) > 0 && lines[0].Entries > 0 {
+		before, lines = lines[0], lines[1:]
+	}
+	for _, e := range lines {
+		entries = append(entries, e.ControlEntry)
+	}
+	return before, entries, nil
+}
+
+// parseLog reads the whole lines of a log or of an archive.
+func parseLog(content []byte) (entries []archived, err error) {
 	whole := bytes.LastIndexByte(content, '\n') + 1
 	for i, line := range bytes.Split(content[:whole], []byte("\n")) {
 		if len(line) == 0 {
@@ -69,19 +97,40 @@ func (f *Folder) OpenControl() (*ControlFile, error) {
 		}
 		var e archived
 		if err := json.Unmarshal(line, &e); err != nil {
-			return nil, fmt.Errorf("line %d of the control log in %s is damaged: %w", i+1, f.dir, err)
+			return nil, fmt.Errorf("line %d is damaged: %w", i+1, err)
 		}
-		if i == 0 && e.Entries > 0 {
-			c.archived = e
-			continue
-		}
-		c.entries = append(c.entries, e.ControlEntry)
+		entries = append(entries, e)
 	}
-	if err := c.rewrite(); err != nil {
-		return nil, fmt.Errorf("opening the control log: %w", err)
+	return entries, nil
+}
+
+// ReadControl reads the whole control log of a state folder, its archive first,
+// and changes nothing: what makes bounded input give the rows that were once
+// computed live from it. The folder may be one that a process is using.
+func ReadControl(fs vfs.FS, dir string) ([]stream.ControlEntry, error) {
+	if _, err := fs.Stat(fs.PathJoin(dir, controlName)); err != nil {
+		return nil, fmt.Errorf("there is no control log in %s: %w", dir, err)
 	}
-	f.control = c
-	return c, nil
+	before, entries, err := readLog(fs, dir)
+	if err != nil || before.Entries == 0 {
+		return entries, err
+	}
+	content, err := readFile(fs, fs.PathJoin(dir, archiveName))
+	if err != nil {
+		return nil, fmt.Errorf("reading the archive of the control log, which has %d entries: %w", before.Entries, err)
+	}
+	lines, err := parseLog(content[:min(before.Bytes, int64(len(content)))])
+	if err != nil {
+		return nil, fmt.Errorf("the archive of the control log in %s: %w", dir, err)
+	}
+	if int64(len(lines)) != before.Entries {
+		return nil, fmt.Errorf("the archive of the control log in %s has %d entries of %d", dir, len(lines), before.Entries)
+	}
+	var all []stream.ControlEntry
+	for _, e := range lines {
+		all = append(all, e.ControlEntry)
+	}
+	return append(all, entries...), nil
 }
 
 // rewrite leaves the file with what is held in memory, open for more.

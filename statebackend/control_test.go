@@ -1,12 +1,11 @@
 package statebackend
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -65,23 +64,13 @@ func TestControlLogSurvivesTornLinesAndFullDisks(t *testing.T) {
 }
 
 // history is the whole log: the archive, and what follows on it.
-func history(t *testing.T, fs vfs.FS, c *ControlFile) []stream.ControlEntry {
+func history(t *testing.T, fs vfs.FS) []stream.ControlEntry {
 	t.Helper()
-	var all []stream.ControlEntry
-	if c.archived.Entries > 0 {
-		text := content(t, fs, fs.PathJoin("state", archiveName))[:c.archived.Bytes]
-		for _, line := range bytes.Split(bytes.TrimSuffix(text, []byte("\n")), []byte("\n")) {
-			var e stream.ControlEntry
-			if err := json.Unmarshal(line, &e); err != nil {
-				t.Fatalf("%q: %v", line, err)
-			}
-			all = append(all, e)
-		}
+	all, err := ReadControl(fs, "state")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if int64(len(all)) != c.archived.Entries {
-		t.Fatalf("%d entries are archived, the log says %d", len(all), c.archived.Entries)
-	}
-	return append(all, c.entries...)
+	return all
 }
 
 // turn is the n-th entry of a log: now and then a start, else a partition's.
@@ -142,7 +131,7 @@ func TestControlLogIsArchived(t *testing.T) {
 			f, c = open(t, fs)
 		}
 	}
-	all := history(t, fs, c)
+	all := history(t, fs)
 	if len(all) != 10_000 {
 		t.Fatalf("%d entries", len(all))
 	}
@@ -164,6 +153,16 @@ func TestControlLogIsArchived(t *testing.T) {
 	}
 	if moved := content(t, fs, "state/control.archive.log"); c.archived.Entries <= before+1 || int64(len(moved)) != c.archived.Bytes || moved[0] != '{' {
 		t.Fatalf("after the archive was moved away: %+v, %d bytes", c.archived, len(moved))
+	}
+	if _, err := ReadControl(fs, "state"); err == nil || !strings.Contains(err.Error(), "archive") {
+		t.Errorf("without what was archived first: %v", err)
+	}
+	overwrite(t, fs, "state/control.archive.log", []byte("{\n"))
+	if _, err := ReadControl(fs, "state"); err == nil || !strings.Contains(err.Error(), "line 1 is damaged") {
+		t.Errorf("of a damaged archive: %v", err)
+	}
+	if _, err := ReadControl(fs, "elsewhere"); err == nil || !strings.Contains(err.Error(), "no control log in elsewhere") {
+		t.Errorf("of no log: %v", err)
 	}
 }
 
@@ -221,7 +220,7 @@ func TestControlLogCrashAnywhere(t *testing.T) {
 			return
 		}
 		g, d := open(t, crashed)
-		all := history(t, crashed, d)
+		all := history(t, crashed)
 		if n := int64(len(all)); n < acknowledged || n > acknowledged+1 {
 			t.Fatalf("crash %d: %d entries of %d", after, n, acknowledged)
 		}
@@ -237,7 +236,7 @@ func TestControlLogCrashAnywhere(t *testing.T) {
 		if err := turns(g, d, int64(len(all)), 2*entries, 3); err != nil {
 			t.Fatal(err)
 		}
-		if again := history(t, crashed, d); len(again) != 2*entries || again[len(all)] != turn(int64(len(all))) || d.archived.Entries == 0 {
+		if again := history(t, crashed); len(again) != 2*entries || again[len(all)] != turn(int64(len(all))) || d.archived.Entries == 0 {
 			t.Fatalf("crash %d: %d entries in the end", after, len(again))
 		}
 	}
@@ -268,13 +267,14 @@ func TestControlLogOnFullDisk(t *testing.T) {
 			}
 			_ = f.Commit(context.Background(), &stream.Pointer{Epoch: n + 1, Control: int64(len(want))}) // it fails while the disk is full
 		}
-		if got := history(t, mem, c); !slices.Equal(got, want) || c.archived.Entries == 0 {
+		if got := history(t, mem); !slices.Equal(got, want) || c.archived.Entries == 0 {
 			t.Fatalf("failing from operation %d: %d entries, %d acknowledged", after, len(got), len(want))
 		}
 		if err := errors.Join(c.Close(), f.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if _, d := open(t, mem); !slices.Equal(history(t, mem, d), want) {
+		open(t, mem)
+		if got := history(t, mem); !slices.Equal(got, want) {
 			t.Fatalf("failing from operation %d: other entries when opened again", after)
 		}
 	}

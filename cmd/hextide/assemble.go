@@ -51,10 +51,15 @@ func (a *assembly) assemble() error {
 		Shape:  stream.Shape{Shards: a.flags.shards, Workers: a.flags.workers},
 		Timing: a.flags.timing, Range: stream.Range{Bounded: a.flags.bounded},
 	}
-	if !a.flags.bounded {
-		config.Control = a.control
-	}
 	var err error
+	switch {
+	case !a.flags.bounded:
+		config.Control = a.control
+	case a.flags.control != "":
+		if config.Replay, err = statebackend.ReadControl(vfs.Default, a.flags.control); err != nil {
+			return err
+		}
+	}
 	if a.runner, err = stream.NewRunner(config); err != nil {
 		return err
 	}
@@ -86,10 +91,14 @@ func (a *assembly) makeSinks() error {
 		if err != nil {
 			return err
 		}
-		a.redis = materialize.NewRedis(a.plan, materialize.RedisOptions{
-			Client: client, Keep: a.flags.serving.keep, Waiting: a.flags.redis.waiting, Logger: slog.Default(),
+		options := materialize.RedisOptions{
+			Client: client, Keep: a.flags.serving.keep, Waiting: a.flags.redis.waiting, Within: a.flags.redis.within, Logger: slog.Default(),
 			CaughtUp: func() bool { return a.recordsBehind() <= nearlyRead },
-		})
+		}
+		if a.flags.bounded {
+			options.Complete = func() bool { return a.runner.Complete() }
+		}
+		a.redis = materialize.NewRedis(a.plan, options)
 		a.sinks = append(a.sinks, a.redis)
 	}
 	if a.plan.Sinks.Feed != nil {

@@ -114,6 +114,24 @@ func TestRestartIdle(t *testing.T) {
 		t.Errorf("%d kills", kills)
 	}
 	s.hold(brokers)
+	s.again(brokers, state)
+}
+
+// again reads the topic from its beginning with the control log of the live run,
+// and holds the rows against the feed.
+func (s *tide) again(brokers, state string) {
+	s.t.Helper()
+	definition, _ := define(s.t, tides, "sinks:\n  feed: {topic: "+s.topic+".rows}\n", "")
+	out := filepath.Join(s.t.TempDir(), "again")
+	do(s.t, exitDone, "run", definition, "--brokers", brokers, "--bounded", "--control", state, "--state", filepath.Join(s.t.TempDir(), "state"),
+		"--out", out, "--grpc", "", "--http", "")
+	if late := int64(len(s.late())); manifest(s.t, out).Counts.Late != late {
+		s.t.Errorf("with the control log %d events are late, live %d were", manifest(s.t, out).Counts.Late, late)
+	}
+	p := do(s.t, exitDone, "diff", out, "kafka://"+brokers+"/"+s.topic+".rows")
+	if !strings.Contains(p.out.String(), "0 rows differ") {
+		s.t.Errorf("%s", p.out)
+	}
 }
 
 // untilKilled produces until the run is killed at its point.

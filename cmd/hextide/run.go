@@ -21,6 +21,7 @@ type runFlags struct {
 	state    string
 	out      string
 	bounded  bool
+	control  string
 	shards   int
 	workers  int
 	batch    int
@@ -45,7 +46,8 @@ definition's sinks and serves lookups, until it is stopped: SIGTERM ends with a
 checkpoint. With --bounded it reads up to the end that the topic has at the
 start, and ends as a backfill does.`,
 		Example: `  hextide run examples/sf-taxi.yaml --brokers localhost:9092 --redis localhost:6379
-  hextide run examples/checks/j1.yaml --brokers localhost:9092 --bounded --out snapshot`,
+  hextide run examples/checks/j1.yaml --brokers localhost:9092 --bounded --out snapshot
+  hextide run examples/checks/j1.yaml --brokers localhost:9092 --bounded --out again --state other --control hextide-state`,
 		Args: arguments(1, 1, "one definition"),
 		RunE: func(c *cobra.Command, given []string) error {
 			plan, err := load(given[0])
@@ -62,6 +64,7 @@ start, and ends as a backfill does.`,
 	flags.StringVar(&f.state, "state", "hextide-state", "folder of checkpoints")
 	flags.StringVar(&f.out, "out", "", "write final rows as a snapshot into this folder too")
 	flags.BoolVar(&f.bounded, "bounded", false, "end at the end offsets found at the start")
+	flags.StringVar(&f.control, "control", "", "with --bounded: state folder of the live run whose rows are to be had again: partitions leave the watermark and come back as they did there")
 	wholeVar(flags, &f.shards, "shards", 64, 1, maxShards, "number of shards; fixed once there is state")
 	wholeVar(flags, &f.workers, "workers", runtime.GOMAXPROCS(0), 1, maxWorkers, "goroutines that run shards; changes no result")
 	wholeVar(flags, &f.batch, "batch", 8192, 1, maxBatch, "records a batch; changes no result")
@@ -74,6 +77,9 @@ start, and ends as a backfill does.`,
 }
 
 func (f *runFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
+	if f.control != "" && !f.bounded {
+		return usagef("--control needs --bounded: a live run writes a control log of its own")
+	}
 	topic, err := f.kafka.named(plan)
 	if err != nil {
 		return err
