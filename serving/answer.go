@@ -129,6 +129,13 @@ func (a *answer) row(rows *stream.Rows, i int, final bool) {
 	}
 }
 
+// rows adds the first n of the rows picked, each of which there is.
+func (a *answer) rows(rows *picked, n int) {
+	for _, p := range rows.places[:n] {
+		a.row(p.block, p.row, rows.at.cover(p.block))
+	}
+}
+
 // age is the wall-clock time since the row was computed; 0 for an open row.
 func (a *answer) age(rows *stream.Rows) time.Duration {
 	if rows.Open || rows.ComputedAt == 0 {

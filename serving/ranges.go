@@ -37,44 +37,20 @@ func (s *Service) Latest(ctx context.Context, r *pb.LatestRequest) (*pb.LatestRe
 	if r.Open && resolution != s.plan.Grid.Resolution {
 		return nil, status.Errorf(codes.InvalidArgument, "open windows are kept at resolution %d only, not at %d", s.plan.Grid.Resolution, resolution)
 	}
-	if r.Open {
-		return s.latestOpen(ctx, selection, within, limit)
-	}
-	response := &pb.LatestResponse{}
-	s.store.view(func(v view) {
-		places := v.current(resolution, within)
-		if response.Truncated = len(places) > limit; response.Truncated {
-			places = places[:limit]
-		}
-		if err = s.fits(len(places), len(selection)); err != nil {
-			return
-		}
-		provisional, final := v.frontier()
-		response.Watermark, response.Final = stamp(provisional), stamp(final)
-		a := newAnswer(s.schema, selection, len(places), false, s.now())
-		for _, p := range places {
-			a.row(p.block, p.row, v.final(p.block))
-		}
-		response.Entities, response.Columns = a.entities, a.columns
-	})
-	return response, err
-}
-
-// latestOpen answers Latest with open windows, of the cells that have closed rows.
-func (s *Service) latestOpen(ctx context.Context, selection []int, within geo.Cell, limit int) (*pb.LatestResponse, error) {
-	var cells []geo.Cell
-	s.store.view(func(v view) {
-		for _, p := range v.current(s.plan.Grid.Resolution, within) {
-			cells = append(cells, p.block.Cells[p.row])
-		}
-	})
-	response := &pb.LatestResponse{Truncated: len(cells) > limit}
-	cells = cells[:min(limit, len(cells))]
-	if err := s.fits(len(cells), len(selection)); err != nil {
+	rows := s.store.current(resolution, within)
+	defer rows.release()
+	n := min(limit, len(rows.places))
+	if err := s.fits(n, len(selection)); err != nil {
 		return nil, err
 	}
-	a := newAnswer(s.schema, selection, len(cells), false, s.now())
-	provisional, final, err := s.open(ctx, a, cells)
+	response := &pb.LatestResponse{Truncated: len(rows.places) > n}
+	a := newAnswer(s.schema, selection, n, false, s.now())
+	provisional, final := rows.at.provisional, rows.at.final
+	if r.Open {
+		provisional, final, err = s.latestOpen(ctx, a, rows.places[:n])
+	} else {
+		a.rows(rows, n)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -83,22 +59,16 @@ func (s *Service) latestOpen(ctx context.Context, selection []int, within geo.Ce
 	return response, nil
 }
 
-// current lists the newest rows of a resolution within a coarser cell (0:
-// everywhere) that are not markers, ascending by cell.
-func (v view) current(resolution int, within geo.Cell) []place {
-	var places []place
-	for cell, p := range v.s.latest {
-		if !p.block.Empty && p.block.Resolution == resolution && below(cell, within) {
-			places = append(places, p)
-		}
+// latestOpen adds the rows of the open windows of cells that have closed rows.
+func (s *Service) latestOpen(ctx context.Context, a *answer, places []place) (provisional, final int64, err error) {
+	if len(places) > s.limits.Cells {
+		return 0, 0, status.Errorf(codes.InvalidArgument, "open windows of %d cells asked for; at most %d may be in one call: give within or limit", len(places), s.limits.Cells)
 	}
-	slices.SortFunc(places, func(a, b place) int {
-		if a.block.Cells[a.row] < b.block.Cells[b.row] {
-			return -1
-		}
-		return 1
-	})
-	return places
+	cells := make([]geo.Cell, len(places))
+	for i, p := range places {
+		cells[i] = p.block.Cells[p.row]
+	}
+	return s.open(ctx, a, cells)
 }
 
 // below tells whether a cell lies below a coarser one; everything lies below 0.
@@ -140,41 +110,18 @@ func (s *Service) History(ctx context.Context, r *pb.HistoryRequest) (*pb.Histor
 		return nil, err
 	}
 	from, to := bounds(r.From, r.To)
-	response := &pb.HistoryResponse{}
-	s.store.view(func(v view) {
-		var places []place
-		for _, p := range v.s.panes {
-			if p.end <= from || p.end > to {
-				continue
-			}
-			if at, found := p.find(cell); found {
-				places = append(places, at)
-			}
-		}
-		if len(places) > s.limits.Rows {
-			err = status.Errorf(codes.InvalidArgument, "%d rows asked for; at most %d may be in one answer: give from or to", len(places), s.limits.Rows)
-			return
-		}
-		if err = s.fits(len(places), len(selection)); err != nil {
-			return
-		}
-		a := newAnswer(s.schema, selection, len(places), false, s.now())
-		for _, p := range places {
-			a.row(p.block, p.row, v.final(p.block))
-		}
-		response.Entities, response.Columns = a.entities, a.columns
-	})
-	return response, err
-}
-
-// find returns the newest revision of a cell's row in a pane.
-func (p *pane) find(cell geo.Cell) (best place, found bool) {
-	for _, block := range p.blocks {
-		if row, is := slices.BinarySearch(block.Cells, cell); is && (!found || !newer(best.block, block)) {
-			best, found = place{block, row}, true
-		}
+	rows := s.store.history(cell, from, to)
+	defer rows.release()
+	n := len(rows.places)
+	if n > s.limits.Rows {
+		return nil, status.Errorf(codes.InvalidArgument, "%d rows asked for; at most %d may be in one answer: give from or to", n, s.limits.Rows)
 	}
-	return best, found
+	if err := s.fits(n, len(selection)); err != nil {
+		return nil, err
+	}
+	a := newAnswer(s.schema, selection, n, false, s.now())
+	a.rows(rows, n)
+	return &pb.HistoryResponse{Entities: a.entities, Columns: a.columns}, nil
 }
 
 // bounds reads (from, to] in µs; missing ends are open.
@@ -200,49 +147,41 @@ func (s *Service) Scan(r *pb.ScanRequest, out grpc.ServerStreamingServer[pb.Scan
 	}
 	defer s.leave()
 	from, to := bounds(r.From, r.To)
-	resolutions := append([]int{s.plan.Grid.Resolution}, s.plan.Grid.Parents...)
-	for _, end := range s.store.ends(from, to) {
-		for _, resolution := range resolutions {
-			for _, response := range s.scanPane(end, resolution, all) {
-				if err := out.Send(response); err != nil {
-					return err
-				}
-			}
+	for {
+		blocks, end, at := s.store.blocksAfter(from, to)
+		if blocks == nil {
+			return nil
 		}
+		err := s.scanPane(out, blocks, at, all)
+		release(blocks)
+		if err != nil {
+			return err
+		}
+		from = end
 	}
-	return nil
+}
+
+func release(blocks []*stream.Rows) {
+	for _, rows := range blocks {
+		rows.Release()
+	}
 }
 
 // scanRows is how many rows one message of a scan holds at most.
 const scanRows = 2048
 
-// scanPane copies one pane's rows out of the store; none where it has gone.
-func (s *Service) scanPane(end int64, resolution int, selection []int) (responses []*pb.ScanResponse) {
-	s.store.view(func(v view) {
-		i := slices.IndexFunc(v.s.panes, func(p *pane) bool { return p.end == end })
-		if i < 0 {
-			return
-		}
-		_, final := v.frontier()
-		for places := range slices.Chunk(v.s.panes[i].collect(nil, resolution), scanRows) {
+// scanPane sends the rows of one pane.
+func (s *Service) scanPane(out grpc.ServerStreamingServer[pb.ScanResponse], blocks []*stream.Rows, at *frontiers, selection []int) error {
+	for _, resolution := range append([]int{s.plan.Grid.Resolution}, s.plan.Grid.Parents...) {
+		for places := range slices.Chunk(collect(blocks, resolution), scanRows) {
 			a := newAnswer(s.schema, selection, len(places), false, s.now())
 			for _, p := range places {
-				a.row(p.block, p.row, v.final(p.block))
+				a.row(p.block, p.row, at.cover(p.block))
 			}
-			responses = append(responses, &pb.ScanResponse{Entities: a.entities, Columns: a.columns, Resolution: int32(resolution), Final: stamp(final)})
-		}
-	})
-	return responses
-}
-
-// ends lists the window ends in (from, to] that the store keeps.
-func (s *Store) ends(from, to int64) (ends []int64) {
-	s.view(func(v view) {
-		for _, p := range v.s.panes {
-			if p.end > from && p.end <= to {
-				ends = append(ends, p.end)
+			if err := out.Send(&pb.ScanResponse{Entities: a.entities, Columns: a.columns, Resolution: int32(resolution), Final: stamp(at.final)}); err != nil {
+				return err
 			}
 		}
-	})
-	return ends
+	}
+	return nil
 }

@@ -161,9 +161,18 @@ func TestLookupOpen(t *testing.T) {
 	if err != nil || latest.Entities[0].State != pb.RowState_ROW_STATE_OPEN || len(latest.Entities) != 8 {
 		t.Errorf("%v, %v", latest, err)
 	}
+	few := NewService(r.plan, r.store, r.core, Limits{Cells: 8}, "")
+	parent, _ := r.cells[0].Parent(8)
+	if _, err := few.Latest(t.Context(), &pb.LatestRequest{Open: true, Within: parent.String()}); err != nil {
+		t.Error(err)
+	}
+	_, err = few.Latest(t.Context(), &pb.LatestRequest{Open: true})
+	code(t, err, codes.InvalidArgument, "open windows of 9 cells asked for; at most 8 may be in one call: give within or limit")
+	if _, err := few.Latest(t.Context(), &pb.LatestRequest{Open: true, Limit: 8}); err != nil {
+		t.Error(err)
+	}
 	_, err = r.client.Latest(t.Context(), &pb.LatestRequest{Open: true, Resolution: 8})
 	code(t, err, codes.InvalidArgument, "resolution 9")
-	parent, _ := r.cells[0].Parent(8)
 	_, err = r.client.Lookup(t.Context(), &pb.LookupRequest{Cells: []uint64{uint64(parent)}, Open: true})
 	code(t, err, codes.InvalidArgument, "resolution 9")
 	r.core.open.Store(func(context.Context, []geo.Cell) ([]*stream.Rows, error) { return nil, errors.New("it stopped") })

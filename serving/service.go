@@ -85,12 +85,12 @@ func (s *Service) Lookup(ctx context.Context, r *pb.LookupRequest) (*pb.LookupRe
 	if r.Open {
 		provisional, final, err = s.open(ctx, a, cells)
 	} else {
-		s.store.view(func(v view) {
-			provisional, final = v.frontier()
-			for _, cell := range cells {
-				a.newest(v, cell, provisional)
-			}
-		})
+		rows := s.store.newest(cells)
+		defer rows.release()
+		provisional, final = rows.at.provisional, rows.at.final
+		for i, cell := range cells {
+			a.newest(rows, i, cell)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -100,16 +100,15 @@ func (s *Service) Lookup(ctx context.Context, r *pb.LookupRequest) (*pb.LookupRe
 
 // newest adds a cell's newest closed row; where there is none, the row of
 // nothing, unless the store has not been told of all rows since a restart.
-func (a *answer) newest(v view, cell geo.Cell, frontier int64) {
-	if p, found := v.latest(cell); found {
-		a.row(p.block, p.row, v.final(p.block))
-		return
-	}
-	if !v.s.complete {
+func (a *answer) newest(rows *picked, i int, cell geo.Cell) {
+	switch p := rows.places[i]; {
+	case p.block != nil:
+		a.row(p.block, p.row, rows.at.cover(p.block))
+	case rows.complete:
+		a.nothing(cell, rows.at.provisional)
+	default:
 		a.unknown(cell)
-		return
 	}
-	a.nothing(cell, frontier)
 }
 
 // open adds the rows of open windows; where none is open, the newest closed row.
@@ -123,24 +122,23 @@ func (s *Service) open(ctx context.Context, a *answer, cells []geo.Cell) (provis
 	if err != nil {
 		return 0, 0, unavailable(ctx, err)
 	}
+	defer release(blocks)
 	found := make(map[geo.Cell]place, len(cells))
 	for _, rows := range blocks {
-		defer rows.Release()
 		for i, cell := range rows.Cells {
 			found[cell] = place{rows, i}
 		}
 	}
-	s.store.view(func(v view) {
-		provisional, final = v.frontier()
-		for _, cell := range cells {
-			if p, is := found[cell]; is {
-				a.row(p.block, p.row, false)
-			} else {
-				a.newest(v, cell, provisional)
-			}
+	closed := s.store.newest(cells)
+	defer closed.release()
+	for i, cell := range cells {
+		if p, is := found[cell]; is {
+			a.row(p.block, p.row, false)
+		} else {
+			a.newest(closed, i, cell)
 		}
-	})
-	return provisional, final, nil
+	}
+	return closed.at.provisional, closed.at.final, nil
 }
 
 // unavailable turns an error of the pipeline into a status.

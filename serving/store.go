@@ -28,12 +28,12 @@ type Store struct {
 	hub    hub
 
 	mu        sync.RWMutex
-	panes     []*pane                   // ascending by window end
-	latest    map[geo.Cell]place        // the newest row of each cell, of any resolution
-	frontiers map[int32]stream.Frontier // by shard
-	behind    map[int32]int64           // after a restart, by shard that has not closed a whole pane since: its provisional frontier, NoTime before the first
-	complete  bool                      // behind is empty: a cell without a row has none
-	bytes     int64                     // of the blocks
+	panes     []*pane            // ascending by window end
+	latest    map[geo.Cell]place // the newest row of each cell, of any resolution
+	frontiers *frontiers
+	behind    map[int32]int64 // after a restart, by shard that has not closed a whole pane since: its provisional frontier, NoTime before the first
+	complete  bool            // behind is empty: a cell without a row has none
+	bytes     int64           // of the blocks
 }
 
 // cellBytes is what a cell takes in latest: key and place, twice, since a map is
@@ -63,7 +63,7 @@ func NewStore(b Bounds) *Store {
 	if b.Memory == 0 {
 		b.Memory = 1 << 30
 	}
-	return &Store{bounds: b, latest: map[geo.Cell]place{}, frontiers: map[int32]stream.Frontier{}, behind: map[int32]int64{}, complete: true}
+	return &Store{bounds: b, latest: map[geo.Cell]place{}, frontiers: (&frontiers{}).with(), behind: map[int32]int64{}, complete: true}
 }
 
 // Name is "store".
@@ -76,7 +76,7 @@ func (s *Store) Write(ctx context.Context, o *stream.Output) error {
 	}
 	if o.Frontier != nil {
 		s.mu.Lock()
-		s.frontiers[o.Frontier.Shard] = *o.Frontier
+		s.frontiers = s.frontiers.with(*o.Frontier)
 		s.catchUp(o.Frontier)
 		s.mu.Unlock()
 	}
@@ -181,8 +181,8 @@ func (s *Store) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var state storeState
-	for _, shard := range slices.Sorted(maps.Keys(s.frontiers)) {
-		state.Frontiers = append(state.Frontiers, s.frontiers[shard])
+	for _, shard := range slices.Sorted(maps.Keys(s.frontiers.shards)) {
+		state.Frontiers = append(state.Frontiers, s.frontiers.shards[shard])
 	}
 	return json.Marshal(state)
 }
@@ -200,8 +200,9 @@ func (s *Store) Restore(ctx context.Context, state []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range saved.Frontiers {
-		s.frontiers[f.Shard], s.behind[f.Shard] = f, stream.NoTime
+		s.behind[f.Shard] = stream.NoTime
 	}
+	s.frontiers = s.frontiers.with(saved.Frontiers...)
 	s.complete = len(s.behind) == 0
 	return nil
 }
@@ -212,43 +213,11 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// view calls f with the newest rows under the store's read lock: what f is
-// handed is valid only within it.
-func (s *Store) view(f func(v view)) {
+// told are the frontiers now.
+func (s *Store) told() *frontiers {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	f(view{s})
-}
-
-// view is a consistent look at a store.
-type view struct{ s *Store }
-
-// latest finds the newest row of a cell.
-func (v view) latest(cell geo.Cell) (place, bool) {
-	p, found := v.s.latest[cell]
-	return p, found
-}
-
-// final tells whether a block's rows will never change.
-func (v view) final(rows *stream.Rows) bool {
-	f, known := v.s.frontiers[rows.Shard]
-	return rows.Final || known && rows.WindowEnd <= f.Final
-}
-
-// frontier is the least of the shards' frontiers; NoTime before the first.
-func (v view) frontier() (provisional, final int64) {
-	first := true
-	provisional, final = stream.NoTime, stream.NoTime
-	for _, f := range v.s.frontiers {
-		if first || f.Provisional < provisional {
-			provisional = f.Provisional
-		}
-		if first || f.Final < final {
-			final = f.Final
-		}
-		first = false
-	}
-	return provisional, final
+	return s.frontiers
 }
 
 // Size is the number of cells with a row, and the memory that the bound holds.
@@ -256,30 +225,6 @@ func (s *Store) Size() (cells int, bytes int64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.latest), s.used()
-}
-
-// collect gathers the newest revision of each row of a pane whose resolution is
-// wanted (0: any), ascending by cell.
-func (p *pane) collect(dst []place, resolution int) []place {
-	for _, block := range slices.Backward(p.blocks) { // of equal ones the last to come
-		if resolution != 0 && block.Resolution != resolution {
-			continue
-		}
-		for row := range block.Cells {
-			dst = append(dst, place{block, row})
-		}
-	}
-	slices.SortStableFunc(dst, func(a, b place) int {
-		ca, cb := a.block.Cells[a.row], b.block.Cells[b.row]
-		switch {
-		case ca < cb:
-			return -1
-		case ca > cb:
-			return 1
-		}
-		return int(b.block.Revision) - int(a.block.Revision)
-	})
-	return slices.CompactFunc(dst, func(a, b place) bool { return a.block.Cells[a.row] == b.block.Cells[b.row] })
 }
 
 // String describes the store for logs.

@@ -129,16 +129,14 @@ func TestStoreIsAMap(t *testing.T) {
 				}
 			}
 		}
-		s.view(func(v view) {
-			for _, c := range cells {
-				compareCell(rt, v, c, all[c])
-			}
-		})
+		for _, c := range cells {
+			compareCell(rt, s, c, all[c])
+		}
 	})
 }
 
 // compareCell compares what a store has of a cell with the rows told.
-func compareCell(t *rapid.T, v view, c geo.Cell, rows []told) {
+func compareCell(t *rapid.T, s *Store, c geo.Cell, rows []told) {
 	history := map[int64]told{}
 	best := told{}
 	for _, r := range rows {
@@ -150,20 +148,32 @@ func compareCell(t *rapid.T, v view, c geo.Cell, rows []told) {
 		}
 	}
 	n := func(p place) int64 { return p.block.Columns[0].Ints[p.row] }
-	if p, found := v.latest(c); found != (best.n > 0) || found && n(p) != best.n {
+	newest, kept := s.newest([]geo.Cell{c}), s.history(c, stream.NoTime, noon+1000*minute)
+	defer newest.release()
+	defer kept.release()
+	p := newest.places[0]
+	if found := p.block != nil; found != (best.n > 0) || found && n(p) != best.n {
 		t.Fatalf("the newest row of %s is %v, %v; not %v", c, p, found, best)
 	}
-	got := map[int64]told{}
-	for _, p := range v.s.panes {
-		at, found := p.find(c)
-		if found {
-			got[p.end] = told{p.end, at.block.Revision, n(at)}
+	got, scanned := map[int64]told{}, map[int64]told{}
+	for _, at := range kept.places {
+		got[at.block.WindowEnd] = told{at.block.WindowEnd, at.block.Revision, n(at)}
+	}
+	for from := int64(stream.NoTime); ; {
+		blocks, end, _ := s.blocksAfter(from, noon+1000*minute)
+		if blocks == nil {
+			break
 		}
-		collected := p.collect(nil, 9)
-		i := slices.IndexFunc(collected, func(x place) bool { return x.block.Cells[x.row] == c })
-		if (i >= 0) != found || found && n(collected[i]) != n(at) {
-			t.Fatalf("scan and history of %s at %d differ", c, p.end)
+		for _, at := range collect(blocks, 9) {
+			if at.block.Cells[at.row] == c {
+				scanned[end] = told{end, at.block.Revision, n(at)}
+			}
 		}
+		release(blocks)
+		from = end
+	}
+	if !maps.Equal(scanned, history) {
+		t.Fatalf("a scan has %v of %s, not %v", scanned, c, history)
 	}
 	if !maps.Equal(got, history) {
 		t.Fatalf("the history of %s is %v, not %v", c, got, history)
@@ -192,6 +202,35 @@ func TestStoreBoundsMemory(t *testing.T) {
 	}
 }
 
+// Rows that a reader has picked stay as they are while the writer goes on and
+// they go from the store.
+func TestPickedRowsStay(t *testing.T) {
+	plan, cells := planOf(t, "0", "1m"), cellsOf(t, 3)
+	s := NewStore(Bounds{Memory: 1})
+	put(t, s, &stream.Frontier{Provisional: noon, Final: noon - minute}, blockOf(plan, noon, 0, 7, cells...))
+	all := []*picked{s.newest(cells), s.current(9, 0), s.history(cells[0], 0, noon)}
+	blocks, _, at := s.blocksAfter(0, noon)
+	put(t, s, &stream.Frontier{Provisional: noon + minute, Final: noon}, blockOf(plan, noon+minute, 0, 8, cells[0]))
+	if n, _ := s.Size(); n != 1 {
+		t.Errorf("%d cells", n)
+	}
+	for _, p := range all {
+		for _, place := range p.places {
+			if place.block.Columns[0].Ints[place.row] != 7 || p.at.cover(place.block) {
+				t.Errorf("%+v", place)
+			}
+		}
+		p.release()
+	}
+	if len(collect(blocks, 9)) != 3 || at.provisional != noon {
+		t.Error("a scan's blocks have changed")
+	}
+	release(blocks)
+	if p := s.newest(cells[1:2]); p.places[0].block != nil {
+		t.Error("a row that went is found")
+	}
+}
+
 // After a restart a cell without a row is unknown until each shard has closed a
 // pane that it began since; in a store that starts from nothing it is empty.
 func TestStoreAfterRestart(t *testing.T) {
@@ -212,11 +251,9 @@ func TestStoreAfterRestart(t *testing.T) {
 	if err := s.Restore(t.Context(), state); err != nil {
 		t.Fatal(err)
 	}
-	s.view(func(v view) {
-		if provisional, final := v.frontier(); provisional != noon || final != noon-minute {
-			t.Errorf("frontiers %d, %d after a restart at %d", provisional, final, noon)
-		}
-	})
+	if at := s.told(); at.provisional != noon || at.final != noon-minute {
+		t.Errorf("frontiers %d, %d after a restart at %d", at.provisional, at.final, noon)
+	}
 	for i, f := range []*stream.Frontier{frontier(0, noon), frontier(0, noon+minute), frontier(1, noon+minute),
 		{Shard: 1, Provisional: noon + minute, Final: noon + minute}, frontier(2, noon+9*minute), frontier(1, noon+2*minute)} {
 		if s.complete {
@@ -247,19 +284,32 @@ func TestStoreReadersBesideAWriter(t *testing.T) {
 					return
 				default:
 				}
-				s.view(func(v view) {
-					for i, c := range cells {
-						p, found := v.latest(c)
-						if !found {
-							continue
-						}
-						n := p.block.Columns[0].Ints[p.row]
-						if n < last[i] || n != p.block.Columns[3].Ints[p.row] || n != p.block.WindowEnd {
-							t.Errorf("cell %d: %d after %d", i, n, last[i])
-						}
-						last[i] = n
+				rows := s.newest(cells)
+				for i, p := range rows.places {
+					if p.block == nil {
+						continue
 					}
-				})
+					n := p.block.Columns[0].Ints[p.row]
+					if n < last[i] || n != p.block.Columns[3].Ints[p.row] || n != p.block.WindowEnd {
+						t.Errorf("cell %d: %d after %d", i, n, last[i])
+					}
+					last[i] = n
+				}
+				rows.release()
+				rows = s.current(9, 0)
+				for i, p := range rows.places {
+					if c := p.block.Cells[p.row]; i > 0 && c <= rows.places[i-1].block.Cells[rows.places[i-1].row] {
+						t.Errorf("%s is not in its place", c)
+					}
+				}
+				rows.release()
+				rows = s.history(cells[0], 0, noon+1000*minute)
+				for i, p := range rows.places {
+					if i > 0 && p.block.WindowEnd <= rows.places[i-1].block.WindowEnd || p.block.Columns[0].Ints[p.row] != p.block.WindowEnd {
+						t.Errorf("row %d of the history is of %d", i, p.block.WindowEnd)
+					}
+				}
+				rows.release()
 			}
 		})
 	}

@@ -75,26 +75,20 @@ func (w *watcher) ended() error {
 // change is the part of a block that a watcher wants; nil: nothing.
 func (s *Service) change(rows *stream.Rows, selection []int, wanted func(geo.Cell) bool) *pb.WatchResponse {
 	var a *answer
-	final := false
+	at := s.store.told()
 	for i, cell := range rows.Cells {
 		if !wanted(cell) {
 			continue
 		}
 		if a == nil {
 			a = newAnswer(s.schema, selection, len(rows.Cells)-i, false, s.now())
-			s.store.view(func(v view) { final = v.final(rows) })
 		}
-		a.row(rows, i, final)
+		a.row(rows, i, at.cover(rows))
 	}
 	if a == nil {
 		return nil
 	}
-	response := &pb.WatchResponse{Entities: a.entities, Columns: a.columns}
-	s.store.view(func(v view) {
-		provisional, final := v.frontier()
-		response.Watermark, response.Final = stamp(provisional), stamp(final)
-	})
-	return response
+	return &pb.WatchResponse{Entities: a.entities, Columns: a.columns, Watermark: stamp(at.provisional), Final: stamp(at.final)}
 }
 
 // wanted makes the filter of a watch.

@@ -1,0 +1,172 @@
+package serving
+
+import (
+	"slices"
+
+	"github.com/hextide/hextide/geo"
+	"github.com/hextide/hextide/stream"
+)
+
+// picked are rows taken out of a store: under its lock only their places are
+// noted, and answers are made from them without it. The frontiers are those from
+// before the rows, so that no row that has changed since is called final.
+// Whoever picks calls release.
+type picked struct {
+	places   []place // of a cell without a row: no block
+	at       *frontiers
+	complete bool // a cell without a row has none
+}
+
+// release gives the rows' blocks back.
+func (p *picked) release() {
+	for _, at := range p.places {
+		if at.block != nil {
+			at.block.Release()
+		}
+	}
+}
+
+// pick notes a row, which stays until release.
+func (p *picked) pick(at place) {
+	if at.block != nil {
+		at.block.Retain()
+	}
+	p.places = append(p.places, at)
+}
+
+// begin starts picking, under the store's lock.
+func (s *Store) begin(n int) *picked {
+	return &picked{places: make([]place, 0, n), at: s.frontiers, complete: s.complete}
+}
+
+// newest picks the newest row of each of some cells.
+func (s *Store) newest(cells []geo.Cell) *picked {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	p := s.begin(len(cells))
+	for _, cell := range cells {
+		p.pick(s.latest[cell])
+	}
+	return p
+}
+
+// pickAtOnce is how many cells a reader of all looks at before it lets the
+// writer in.
+const pickAtOnce = 4096
+
+// current picks the newest rows of a resolution within a cell (0: everywhere)
+// that are not markers, ascending by cell.
+func (s *Store) current(resolution int, within geo.Cell) *picked {
+	p := s.pickCurrent(resolution, within)
+	slices.SortFunc(p.places, func(a, b place) int {
+		if a.block.Cells[a.row] < b.block.Cells[b.row] {
+			return -1
+		}
+		return 1
+	})
+	return p
+}
+
+func (s *Store) pickCurrent(resolution int, within geo.Cell) *picked {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	p, seen := s.begin(0), 0
+	for cell, at := range s.latest {
+		if !at.block.Empty && at.block.Resolution == resolution && below(cell, within) {
+			p.pick(at)
+		}
+		if seen++; seen%pickAtOnce == 0 { // what the map becomes meanwhile, the loop goes on with
+			s.mu.RUnlock()
+			s.mu.RLock()
+		}
+	}
+	return p
+}
+
+// history picks the rows of a cell with window ends in (from, to], oldest first.
+func (s *Store) history(cell geo.Cell, from, to int64) *picked {
+	s.mu.RLock()
+	p := s.begin(0)
+	s.mu.RUnlock()
+	for more := true; more; {
+		from, more = s.pickAfter(p, cell, from, to)
+	}
+	return p
+}
+
+// pickAfter picks a cell's row of the first pane in (from, to], if it has one.
+func (s *Store) pickAfter(p *picked, cell geo.Cell, from, to int64) (end int64, more bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	next := s.after(from)
+	if next == nil || next.end > to {
+		return to, false
+	}
+	if at, found := next.find(cell); found {
+		p.pick(at)
+	}
+	return next.end, true
+}
+
+// after is the first pane with a later window end; nil: none.
+func (s *Store) after(end int64) *pane {
+	i, _ := slices.BinarySearchFunc(s.panes, end, func(p *pane, end int64) int {
+		if p.end <= end {
+			return -1
+		}
+		return 1
+	})
+	if i == len(s.panes) {
+		return nil
+	}
+	return s.panes[i]
+}
+
+// find returns the newest revision of a cell's row in a pane.
+func (p *pane) find(cell geo.Cell) (best place, found bool) {
+	for _, block := range p.blocks {
+		if row, is := slices.BinarySearch(block.Cells, cell); is && (!found || !newer(best.block, block)) {
+			best, found = place{block, row}, true
+		}
+	}
+	return best, found
+}
+
+// blocksAfter are the blocks of the first pane in (from, to], each retained for
+// the caller; none: there is no such pane.
+func (s *Store) blocksAfter(from, to int64) (blocks []*stream.Rows, end int64, at *frontiers) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	next := s.after(from)
+	if next == nil || next.end > to {
+		return nil, to, s.frontiers
+	}
+	for _, block := range next.blocks {
+		block.Retain()
+	}
+	return slices.Clone(next.blocks), next.end, s.frontiers
+}
+
+// collect gathers the newest revision of each row of a pane's blocks whose
+// resolution is wanted, ascending by cell.
+func collect(blocks []*stream.Rows, resolution int) (places []place) {
+	for _, block := range slices.Backward(blocks) { // of equal ones the last to come
+		if block.Resolution != resolution {
+			continue
+		}
+		for row := range block.Cells {
+			places = append(places, place{block, row})
+		}
+	}
+	slices.SortStableFunc(places, func(a, b place) int {
+		ca, cb := a.block.Cells[a.row], b.block.Cells[b.row]
+		switch {
+		case ca < cb:
+			return -1
+		case ca > cb:
+			return 1
+		}
+		return int(b.block.Revision) - int(a.block.Revision)
+	})
+	return slices.CompactFunc(places, func(a, b place) bool { return a.block.Cells[a.row] == b.block.Cells[b.row] })
+}
