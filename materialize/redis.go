@@ -3,9 +3,9 @@ package materialize
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"sync"
 	"time"
 
@@ -25,25 +25,29 @@ type RedisOptions struct {
 	StartWithin time.Duration // how long Redis may be away when a run starts; default 15 s
 	CaughtUp    func() bool   // whether what was read is up to date, so that readers may leave the pair before; default: always
 	Grace       time.Duration // how long a replaced pair's keys stay for its readers; default 1 min
+
+	Complete func() bool   // of a bounded run, which loses no row: whether it has read everything; nil: a live run
+	Within   time.Duration // how long a bounded run waits while Redis takes nothing; default 1 min
 }
 
 // Redis is a sink that keeps the newest row of each entity under
 // `<pipeline>:<plan hash>.<run>:<entity>`, the key `<pipeline>` naming the pair
-// in use. The core never waits for it: rows wait here, the newest of each
-// entity, and are part of the checkpoint until Redis has them.
+// in use. A live run never waits for it: rows wait here, the newest of each
+// entity, and are part of the checkpoint until Redis has them. A bounded run,
+// whose rows nothing follows, waits for it where too many wait and at its end.
 type Redis struct {
 	options RedisOptions
 	plan    *pipeline.Plan
 
 	mu      sync.Mutex
 	waiting map[geo.Cell]waiting
-	flying  map[geo.Cell]waiting // on their way: Redis may or may not have them
+	flying  map[geo.Cell]waiting // on their way, and not in waiting: Redis may or may not have them
 	markers int                  // in waiting
 	dropped int64
 	failed  error // Redis refuses what it is sent, and would later too
 	written int64
 	wake    chan struct{} // something waits
-	idle    *sync.Cond    // nothing waits or is on its way
+	idle    *sync.Cond    // rows were written, or a wait for that has ended
 
 	run    int64
 	naming pairing // of the writer goroutine
@@ -85,6 +89,9 @@ func NewRedis(plan *pipeline.Plan, o RedisOptions) *Redis {
 	if o.Grace == 0 {
 		o.Grace = time.Minute
 	}
+	if o.Within == 0 {
+		o.Within = time.Minute
+	}
 	r := &Redis{options: o, plan: plan, waiting: map[geo.Cell]waiting{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	r.idle = sync.NewCond(&r.mu)
 	return r
@@ -125,6 +132,9 @@ func (r *Redis) Write(ctx context.Context, o *stream.Output) error {
 	for _, rows := range o.Rows {
 		expires := rows.Empty && !r.plan.ModelsKnow(rows.Resolution)
 		for i, cell := range rows.Cells {
+			if err := r.room(ctx, cell); err != nil {
+				return err
+			}
 			r.wait(cell, waiting{Value: AppendPacked(nil, rows, i), Expires: expires})
 		}
 	}
@@ -137,7 +147,7 @@ func (r *Redis) Write(ctx context.Context, o *stream.Output) error {
 // marker, so it takes another row's place, or is one too many where only markers
 // wait: there are never more of them than entities that were written.
 func (r *Redis) wait(cell geo.Cell, w waiting) {
-	old, is := r.waiting[cell]
+	old, is := r.newest(cell)
 	if is && !packedNewer(w.Value, old.Value) {
 		return
 	}
@@ -151,6 +161,14 @@ func (r *Redis) wait(cell geo.Cell, w waiting) {
 		}
 	}
 	r.put(cell, w)
+}
+
+// newest is an entity's newest row that Redis may not have.
+func (r *Redis) newest(cell geo.Cell) (w waiting, is bool) {
+	if w, is = r.waiting[cell]; !is {
+		w, is = r.flying[cell]
+	}
+	return w, is
 }
 
 // giveUpOne drops a row that waits and is no marker.
@@ -173,6 +191,7 @@ func (r *Redis) put(cell geo.Cell, w waiting) {
 		r.markers++
 	}
 	r.waiting[cell] = w
+	delete(r.flying, cell)
 }
 
 func (r *Redis) poke() {
@@ -190,14 +209,14 @@ const settleWithin = 500 * time.Millisecond
 // room for.
 func (r *Redis) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) {
 	r.settle(settleWithin)
-	r.mu.Lock()
-	rows := make(map[geo.Cell]waiting, len(r.waiting)+len(r.flying))
-	maps.Copy(rows, r.flying)
-	maps.Copy(rows, r.waiting) // what waits is newer
-	r.mu.Unlock()
-	saved, left, err := saveWaiting(rows, maxSaved)
+	saved, left, err := r.save()
+	for err == nil && left > 0 && r.bounded() {
+		if err = r.taken(ctx, left); err == nil {
+			saved, left, err = r.save()
+		}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("encoding the state of the Redis sink: %w", err)
+		return nil, fmt.Errorf("the state of the Redis sink: %w", err)
 	}
 	if left > 0 {
 		r.options.Logger.Warn("more rows wait for Redis than a checkpoint holds: after a crash these are brought up to date by their next", "rows", left)
@@ -207,18 +226,6 @@ func (r *Redis) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) {
 		return nil, fmt.Errorf("encoding the state of the Redis sink: %w", err)
 	}
 	return content, nil
-}
-
-// settle waits until Redis has everything, for a bounded time.
-func (r *Redis) settle(within time.Duration) {
-	timer := time.AfterFunc(within, func() { r.idle.Broadcast() })
-	defer timer.Stop()
-	limit := time.Now().Add(within)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for len(r.waiting)+len(r.flying) > 0 && time.Now().Before(limit) {
-		r.idle.Wait()
-	}
 }
 
 // left is how many rows Redis does not have yet.
@@ -240,30 +247,33 @@ func (r *Redis) Waiting() (waiting int, dropped, written int64) {
 const closeWithin = 2 * time.Second
 
 // Close stops writing once Redis has everything, or takes nothing more; what
-// waits then is in the last checkpoint. A run that has read everything has its
-// pair named.
+// waits then is in the last checkpoint, which is an error of a bounded run that
+// has read everything. The pair is named where it was not.
 func (r *Redis) Close() error {
 	if r.stop == nil {
 		return r.options.Client.Close()
 	}
-	_, _, before := r.Waiting()
-	for {
-		r.settle(closeWithin)
-		left, _, written := r.Waiting()
-		if left == 0 || written == before {
-			break
-		}
-		before = written
+	complete, within := r.bounded() && r.options.Complete(), closeWithin
+	if complete {
+		within = r.options.Within
 	}
+	r.mu.Lock()
+	waited := r.await(context.Background(), within, 0)
+	r.mu.Unlock()
 	r.stop()
 	<-r.done
 	r.stop = nil
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
+	var err error
 	if left := r.left(); left > 0 {
-		r.options.Logger.Warn("the run ends and Redis lacks rows: they are in the last checkpoint", "rows", left)
-	} else if err := r.tidy(ctx); err != nil {
-		r.options.Logger.Warn("the run ends and Redis is away", "error", err)
+		err = fmt.Errorf("%w: Redis lacks %d rows, which are in the last checkpoint; the same command goes on from it", waited, left)
+	} else if err = r.tidy(ctx); err != nil {
+		err = fmt.Errorf("Redis is away at the end of the run: %w", err)
 	}
-	return r.options.Client.Close()
+	if !complete && err != nil {
+		r.options.Logger.Warn("the run ends before Redis has everything", "error", err)
+		err = nil
+	}
+	return errors.Join(err, r.options.Client.Close())
 }

@@ -358,6 +358,28 @@ func TestRedisKeepsMarkers(t *testing.T) {
 	_ = r.Close()
 }
 
+// A bounded run gives up no row: where too many wait and Redis takes none, the
+// run fails; it is the same at its end.
+func TestRedisBoundedGivesNothingUp(t *testing.T) {
+	server := miniredis.RunT(t)
+	plan, cells := planOf(t, "bounded", "none", "json"), gridCells(t, 11)
+	complete := atomic.Bool{}
+	r := toRedis(t, server.Addr(), plan, nil, RedisOptions{Waiting: 10, Within: 100 * time.Millisecond, Complete: complete.Load})
+	server.Close()
+	deliver(t, r, outputOf(plan, simple(plan, noon, 0, 1, cells[:10]...)))
+	deliver(t, r, outputOf(plan, simple(plan, noon+minute, 0, 2, cells[:10]...))) // in place of those that wait
+	if err := r.Write(t.Context(), outputOf(plan, simple(plan, noon, 0, 1, cells[10]))); err == nil || !strings.Contains(err.Error(), "no row for 100ms, and 10 wait") {
+		t.Errorf("one row too many: %v", err)
+	}
+	if waiting, dropped, _ := r.Waiting(); waiting != 10 || dropped != 0 {
+		t.Errorf("%d wait, %d were given up", waiting, dropped)
+	}
+	complete.Store(true)
+	if err := r.Close(); err == nil || !strings.Contains(err.Error(), "lacks 10 rows") {
+		t.Errorf("the run ends with %v", err)
+	}
+}
+
 func sameWaiting(a, b waiting) bool { return a.Expires == b.Expires && bytes.Equal(a.Value, b.Value) }
 
 // What a checkpoint keeps is bounded: markers first, and the rest is counted.

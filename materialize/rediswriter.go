@@ -3,6 +3,7 @@ package materialize
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -93,6 +94,7 @@ func (r *Redis) noted(ctx context.Context, away bool, err error) bool {
 	if refused(err) {
 		r.mu.Lock()
 		r.failed = fmt.Errorf("Redis refuses the rows: %w", err)
+		r.idle.Broadcast()
 		r.mu.Unlock()
 	}
 	return true
@@ -113,7 +115,7 @@ func (r *Redis) take() map[geo.Cell]waiting {
 			r.markers--
 		}
 	}
-	r.flying = batch
+	r.flying = maps.Clone(batch)
 	return batch
 }
 
@@ -132,9 +134,7 @@ func (r *Redis) sent(batch map[geo.Cell]waiting, err error) {
 			}
 		}
 	}
-	if len(r.waiting) == 0 {
-		r.idle.Broadcast()
-	}
+	r.idle.Broadcast()
 }
 
 // send writes a batch in one pipeline, and sees to the name of the pair.

@@ -165,6 +165,10 @@ func (r *Runner) watch(ctx context.Context, over <-chan struct{}) {
 // Restore on. It may be called from any goroutine.
 func (r *Runner) Incarnation() int64 { return r.life.claimed.Load() }
 
+// Complete tells whether bounded input was read to its end and the last
+// checkpoint taken. It may be called from any goroutine.
+func (r *Runner) Complete() bool { return r.complete.Load() }
+
 // Stop lets the run end with a checkpoint. It may be called from any goroutine.
 func (r *Runner) Stop() {
 	if r.life.stopped.CompareAndSwap(false, true) {

@@ -83,6 +83,7 @@ type redisSettings struct {
 	database  int
 	tls       bool
 	waiting   int
+	within    time.Duration
 }
 
 func (s *redisSettings) add(c *cobra.Command) {
@@ -93,6 +94,7 @@ func (s *redisSettings) add(c *cobra.Command) {
 	f.IntVar(&s.database, "redis-database", 0, "number of the database")
 	f.BoolVar(&s.tls, "redis-tls", false, "connect to Redis over TLS")
 	wholeVar(f, &s.waiting, "redis-waiting", 1_000_000, 1, math.MaxInt, "entities whose newest row may wait while Redis is away")
+	timeVar(f, &s.within, "redis-within", time.Minute, time.Millisecond, "how long a bounded run waits while Redis takes no rows, before it fails")
 }
 
 func (s *redisSettings) client() (redis.UniversalClient, error) {
