@@ -58,7 +58,9 @@ page-test: install build ## the demo's page in headless Chromium; PICTURE=file.p
 notebook: install build ## execute the notebook over a snapshot
 	scripts/notebook.sh
 
-bench: build ## J1 and J3 against reading their input; DATA=FILE
+bench: build ## ratios: cells against h3-go, rings and windows, J1 and J3 against reading their input; DATA=FILE
+	go test -run '^$$' -bench Ratios ./geo
+	go run ./bench windows --data $(DATA)
 	go run ./bench backfill --data $(DATA)
 
 bench-live: install build ## lookups and freshness under load, over a real Kafka; DATA=FILE
