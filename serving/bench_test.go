@@ -14,7 +14,7 @@ import (
 func lookups(tb testing.TB, n int) (*Service, *pb.LookupRequest) {
 	tb.Helper()
 	plan := planOf(tb, "0, 1, 2, 3, 4, 5, 10, 15, 20", "1m, 2m, 4m, 8m, 16m, 32m")
-	store := NewStore(Bounds{})
+	store := NewStore(plan, Bounds{})
 	cells := cellsOf(tb, 5000)
 	request := &pb.LookupRequest{Compact: true}
 	for i := range n {

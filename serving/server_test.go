@@ -55,7 +55,8 @@ type running struct {
 // first of them final; cell 1 has ceased.
 func serve(t testing.TB) *running {
 	t.Helper()
-	r := &running{plan: planOf(t, "0, 1", "1m, 2m"), cells: cellsOf(t, 12), store: NewStore(Bounds{})}
+	r := &running{plan: planOf(t, "0, 1", "1m, 2m"), cells: cellsOf(t, 12)}
+	r.store = NewStore(r.plan, Bounds{})
 	r.core = &core{}
 	r.core.open.Store(func(_ context.Context, cells []geo.Cell) ([]*stream.Rows, error) {
 		b := blockOf(r.plan, noon+2*minute, 0, 100, cells[0])
@@ -509,7 +510,7 @@ func TestHTTPWatch(t *testing.T) {
 func TestListenFails(t *testing.T) {
 	r := serve(t)
 	for _, a := range []Addresses{{GRPC: r.server.Bound().GRPC}, {HTTP: r.server.Bound().GRPC}, {Pprof: r.server.Bound().GRPC}} {
-		service := NewService(r.plan, NewStore(Bounds{}), r.core, Limits{}, "")
+		service := NewService(r.plan, NewStore(r.plan, Bounds{}), r.core, Limits{}, "")
 		if _, err := Listen(a, service, Parts{Logger: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), "listening for") {
 			t.Error(err)
 		}

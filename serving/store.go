@@ -12,6 +12,7 @@ import (
 
 	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/geo"
+	"github.com/hextide/hextide/pipeline"
 	"github.com/hextide/hextide/stream"
 )
 
@@ -24,6 +25,7 @@ type Bounds struct {
 // Store keeps the newest rows of a pipeline. It is a stream.Sink, written by
 // one goroutine and read by any number.
 type Store struct {
+	plan   *pipeline.Plan
 	bounds Bounds
 	hub    hub
 
@@ -31,9 +33,10 @@ type Store struct {
 	panes     []*pane            // ascending by window end
 	latest    map[geo.Cell]place // the newest row of each cell, of any resolution
 	frontiers *frontiers
-	behind    map[int32]int64 // after a restart, by shard that has not closed a whole pane since: its provisional frontier, NoTime before the first
-	complete  bool            // behind is empty: a cell without a row has none
-	bytes     int64           // of the blocks
+	behind    map[int32]int64      // after a restart, by shard that has not told all rows since: the frontier with which it has, NoTime before its first
+	complete  bool                 // behind is empty: a cell without a row has none
+	kept      map[*stream.Rows]int // rows with forecasts beyond the panes: how many of them are in latest
+	bytes     int64                // of the blocks
 }
 
 // cellBytes is what a cell takes in latest: key and place, twice, since a map is
@@ -55,15 +58,18 @@ type place struct {
 
 var _ stream.Sink = (*Store)(nil)
 
-// NewStore makes an empty store.
-func NewStore(b Bounds) *Store {
+// NewStore makes an empty store of a plan's rows.
+func NewStore(plan *pipeline.Plan, b Bounds) *Store {
 	if b.Keep == 0 {
 		b.Keep = 2 * time.Hour
 	}
 	if b.Memory == 0 {
 		b.Memory = 1 << 30
 	}
-	return &Store{bounds: b, latest: map[geo.Cell]place{}, frontiers: (&frontiers{}).with(), behind: map[int32]int64{}, complete: true}
+	return &Store{
+		plan: plan, bounds: b, latest: map[geo.Cell]place{}, frontiers: (&frontiers{}).with(),
+		behind: map[int32]int64{}, complete: true, kept: map[*stream.Rows]int{},
+	}
 }
 
 // Name is "store".
@@ -84,16 +90,16 @@ func (s *Store) Write(ctx context.Context, o *stream.Output) error {
 	return nil
 }
 
-// catchUp notes that a shard has closed panes since a restart. The first
-// frontier may cover a pane that was closed in part before the restart; with the
-// next the shard has told every row that exists.
+// catchUp notes that a shard has closed panes since a restart. Its first frontier
+// may cover a pane that was closed in part before; what comes from there on is
+// told whole.
 func (s *Store) catchUp(f *stream.Frontier) {
-	first, behind := s.behind[f.Shard]
+	by, behind := s.behind[f.Shard]
 	switch {
 	case !behind:
-	case first == stream.NoTime:
-		s.behind[f.Shard] = f.Provisional
-	case f.Provisional > first:
+	case by == stream.NoTime:
+		s.behind[f.Shard] = toldBy(s.plan, f.Provisional)
+	case f.Provisional >= by:
 		delete(s.behind, f.Shard)
 		s.complete = len(s.behind) == 0
 	}
@@ -122,6 +128,9 @@ func (s *Store) add(rows *stream.Rows) {
 	s.bytes += size
 	for row, cell := range rows.Cells {
 		if old, known := s.latest[cell]; !known || !newer(old.block, rows) {
+			if known && len(s.kept) > 0 {
+				s.replace(old.block)
+			}
 			s.latest[cell] = place{block: rows, row: row}
 		}
 	}
@@ -137,17 +146,13 @@ func newer(a, b *stream.Rows) bool {
 }
 
 // evict drops the oldest panes until the store is within its bounds. The newest
-// pane always stays.
+// pane always stays, and so do forecasts that hold.
 func (s *Store) evict() {
 	horizon := s.panes[len(s.panes)-1].end - s.bounds.Keep.Microseconds()
 	for len(s.panes) > 1 && (s.panes[0].end <= horizon || s.used() > s.bounds.Memory) {
 		old := s.panes[0]
 		for _, block := range old.blocks {
-			for _, cell := range block.Cells {
-				if s.latest[cell].block == block {
-					delete(s.latest, cell)
-				}
-			}
+			s.keep(block)
 			block.Release()
 		}
 		s.bytes -= old.bytes
@@ -187,8 +192,9 @@ func (s *Store) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) {
 	return json.Marshal(state)
 }
 
-// Restore brings the frontiers back. Until each of their shards has closed a
-// pane, a cell without a row may have one that the store has not been told.
+// Restore brings the frontiers back. Until each of their shards has closed a whole
+// pane and made its next forecasts, a cell without a row may have one that the
+// store has not been told.
 func (s *Store) Restore(ctx context.Context, state []byte) error {
 	if state == nil {
 		return nil

@@ -26,7 +26,7 @@ const (
 )
 
 // planOf has counts over some rings and windows, and a share after them.
-func planOf(t testing.TB, rings, sizes string) *pipeline.Plan {
+func planOf(t testing.TB, rings, sizes string, more ...string) *pipeline.Plan {
 	t.Helper()
 	p, err := pipeline.Load(fmt.Appendf(nil, `version: 1
 name: test
@@ -43,7 +43,7 @@ aggregates:
   - {name: n, op: count}
 features:
   - {name: share, expr: "n_k0_w1m / n_k0_w1m"}
-`, rings, sizes), "test.yaml")
+%s`, rings, sizes, strings.Join(more, "")), "test.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestStoreIsAMap(t *testing.T) {
 	plan, cells := planOf(t, "0", "1m"), cellsOf(t, 6)
 	rapid.Check(t, func(rt *rapid.T) {
 		keep := rapid.Int64Range(1, 8).Draw(rt, "keep")
-		s := NewStore(Bounds{Keep: time.Duration(keep) * time.Minute})
+		s := NewStore(plan, Bounds{Keep: time.Duration(keep) * time.Minute})
 		all, newest := map[geo.Cell][]told{}, int64(0)
 		for i := range rapid.IntRange(1, 30).Draw(rt, "blocks") {
 			row := told{noon + minute*rapid.Int64Range(0, 10).Draw(rt, "end"), rapid.Int32Range(0, 1).Draw(rt, "revision"), int64(i + 1)}
@@ -184,7 +184,7 @@ func compareCell(t *rapid.T, s *Store, c geo.Cell, rows []told) {
 // that had rows in them alone are forgotten; the newest pane stays.
 func TestStoreBoundsMemory(t *testing.T) {
 	plan, cells := planOf(t, "0", "1m"), cellsOf(t, 3)
-	pool, s := &stream.RowPool{}, NewStore(Bounds{Memory: 1})
+	pool, s := &stream.RowPool{}, NewStore(plan, Bounds{Memory: 1})
 	first := pool.Get()
 	like := blockOf(plan, noon, 0, 1, cells[0])
 	first.Resolution, first.WindowEnd, first.Cells, first.Columns = 9, noon, like.Cells, like.Columns
@@ -206,7 +206,7 @@ func TestStoreBoundsMemory(t *testing.T) {
 // they go from the store.
 func TestPickedRowsStay(t *testing.T) {
 	plan, cells := planOf(t, "0", "1m"), cellsOf(t, 3)
-	s := NewStore(Bounds{Memory: 1})
+	s := NewStore(plan, Bounds{Memory: 1})
 	put(t, s, &stream.Frontier{Provisional: noon, Final: noon - minute}, blockOf(plan, noon, 0, 7, cells...))
 	all := []*picked{s.newest(cells), s.current(9, 0), s.history(cells[0], 0, noon)}
 	blocks, _, at := s.blocksAfter(0, noon)
@@ -237,7 +237,8 @@ func TestStoreAfterRestart(t *testing.T) {
 	frontier := func(shard int32, end int64) *stream.Frontier {
 		return &stream.Frontier{Shard: shard, Provisional: end, Final: end - minute}
 	}
-	s := NewStore(Bounds{})
+	plan := planOf(t, "0", "1m")
+	s := NewStore(plan, Bounds{})
 	if err := s.Restore(t.Context(), nil); err != nil || !s.complete {
 		t.Error("a new store is not complete", err)
 	}
@@ -247,7 +248,7 @@ func TestStoreAfterRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s = NewStore(Bounds{})
+	s = NewStore(plan, Bounds{})
 	if err := s.Restore(t.Context(), state); err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +265,7 @@ func TestStoreAfterRestart(t *testing.T) {
 	if !s.complete {
 		t.Error("never complete")
 	}
-	if err := NewStore(Bounds{}).Restore(t.Context(), []byte("{")); err == nil || !strings.Contains(err.Error(), "damaged") {
+	if err := NewStore(plan, Bounds{}).Restore(t.Context(), []byte("{")); err == nil || !strings.Contains(err.Error(), "damaged") {
 		t.Error(err)
 	}
 }
@@ -272,7 +273,7 @@ func TestStoreAfterRestart(t *testing.T) {
 // Readers beside a writer see rows as a whole, and none goes back.
 func TestStoreReadersBesideAWriter(t *testing.T) {
 	plan, cells := planOf(t, "0, 1", "1m, 2m"), cellsOf(t, 50)
-	s := NewStore(Bounds{Keep: 5 * time.Minute})
+	s := NewStore(plan, Bounds{Keep: 5 * time.Minute})
 	done := make(chan struct{})
 	var readers sync.WaitGroup
 	for range 3 {

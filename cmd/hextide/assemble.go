@@ -84,7 +84,7 @@ const nearlyRead = 10_000
 // makeSinks makes the store, which lookups need, and the sinks that the
 // definition and the flags name.
 func (a *assembly) makeSinks() error {
-	a.store = serving.NewStore(serving.Bounds{Keep: a.flags.serving.keep, Memory: int64(a.flags.serving.keepMemory)})
+	a.store = serving.NewStore(a.plan, serving.Bounds{Keep: a.flags.serving.keep, Memory: int64(a.flags.serving.keepMemory)})
 	a.sinks = append(a.sinks, a.store)
 	if a.plan.Sinks.Redis != nil {
 		client, err := a.flags.redis.client()

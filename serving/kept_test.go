@@ -1,0 +1,97 @@
+package serving
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hextide/hextide/geo"
+	pb "github.com/hextide/hextide/proto/hextide/v1"
+	"github.com/hextide/hextide/stream"
+)
+
+// forecastsOf forecasts every five minutes; rows trail by two.
+const forecastsOf = `models:
+  - {name: next, kind: demand, target: n_k0_w5m}
+`
+
+// A cell that only a model knows keeps its newest row, however old, until the
+// next comes; other cells that have no row any more are forgotten.
+func TestForecastsStay(t *testing.T) {
+	plan, cells := planOf(t, "0", "1m, 5m", forecastsOf), cellsOf(t, 4)
+	s := NewStore(plan, Bounds{Keep: 2 * time.Minute})
+	marker := blockOf(plan, noon, 0, 7, cells[:3]...)
+	marker.Empty, marker.Shard = true, 3
+	for i := range plan.Models[0].Count {
+		marker.Columns[plan.Models[0].First+i].Nulls.Set(1)
+	}
+	put(t, s, nil, marker)
+	for i := range int64(9) {
+		put(t, s, nil, blockOf(plan, noon+i*minute, 0, 1, cells[3]))
+	}
+	rows := s.newest(cells)
+	defer rows.release()
+	for i, want := range []int64{7, 0, 7, 1} {
+		p := rows.places[i]
+		if (p.block != nil) != (want > 0) {
+			t.Fatalf("cell %d: %+v", i, p)
+		}
+		if want > 0 && p.block.Columns[0].Ints[p.row] != want {
+			t.Errorf("cell %d has %d", i, p.block.Columns[0].Ints[p.row])
+		}
+	}
+	p := rows.places[2]
+	if !p.block.Empty || p.block.Shard != 3 || p.block.WindowEnd != noon || len(p.block.Cells) != 2 || p.block.Columns[plan.Models[0].First].Null(p.row) {
+		t.Errorf("kept: %+v", p.block)
+	}
+	if n, bytes := s.Size(); n != 3 || bytes != 2*blockBytes(blockOf(plan, noon, 0, 1, cells[3]))+blockBytes(p.block)+3*cellBytes {
+		t.Errorf("%d cells, %d bytes", n, bytes)
+	}
+	for i, more := range []int{1, 0} { // as the next rows come
+		put(t, s, nil, blockOf(plan, noon+9*minute, 0, 2, cells[2*i]))
+		if len(s.kept) != more {
+			t.Errorf("%d blocks of kept rows", len(s.kept))
+		}
+	}
+	if p := s.newest(cells[:1]).places[0]; p.block.WindowEnd != noon+9*minute {
+		t.Errorf("%+v", p)
+	}
+}
+
+// After a restart a cell that only a model knows has no row until it forecasts
+// again, which is what a cell without a row waits for.
+func TestForecastsAfterRestart(t *testing.T) {
+	plan, cells := planOf(t, "0", "1m, 5m", forecastsOf), cellsOf(t, 2)
+	s := NewStore(plan, Bounds{})
+	put(t, s, &stream.Frontier{Provisional: noon - minute})
+	state, err := s.Checkpoint(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = NewStore(plan, Bounds{})
+	if err := s.Restore(t.Context(), state); err != nil {
+		t.Fatal(err)
+	}
+	service := NewService(plan, s, nil, Limits{}, "")
+	lookup := func() (pb.RowState, bool) {
+		a, err := service.Lookup(t.Context(), &pb.LookupRequest{Cells: []uint64{uint64(cells[0])}, Columns: []string{"next"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Entities[0].State, a.Columns[0].Nulls != nil
+	}
+	for end := noon; end < noon+2*minute; end += minute { // the forecast of 12:00 is in the rows of 12:02
+		put(t, s, &stream.Frontier{Provisional: end})
+		if state, null := lookup(); state != pb.RowState_ROW_STATE_UNSPECIFIED || !null {
+			t.Errorf("%v %v at %d", state, null, end)
+		}
+	}
+	marker := blockOf(plan, noon+2*minute, 0, 7, cells[0])
+	marker.Empty = true
+	put(t, s, &stream.Frontier{Provisional: noon + 2*minute}, marker)
+	if state, null := lookup(); state != pb.RowState_ROW_STATE_EMPTY || null {
+		t.Errorf("%v %v", state, null)
+	}
+	if p := s.newest([]geo.Cell{cells[1]}); !p.complete {
+		t.Error("never complete")
+	}
+}
