@@ -54,7 +54,7 @@ func backfill(ctx context.Context, flags *flag.FlagSet, arguments []string) erro
 	}
 	defer os.RemoveAll(folder)
 	plain := filepath.Join(folder, "events.csv")
-	if _, err := timed(exec.CommandContext(ctx, "sh", "-c", `gzip -dc "$0" >"$1"`, *data, plain)); err != nil {
+	if _, err := timed(exec.CommandContext(ctx, "sh", "-c", `gzip -dc "$0" >"$1" && sync`, *data, plain)); err != nil {
 		return err
 	}
 	one, three := "examples/checks/j1.yaml", "examples/checks/j3.yaml"
