@@ -100,10 +100,10 @@ func (r *Runner) checkPointer(p *Pointer, listed []Partition) error {
 	if p == nil {
 		return nil
 	}
-	switch {
-	case p.PlanHash != r.cfg.Plan.Hash:
-		return fmt.Errorf("%w: its epoch %d was made with the definition %s, this one is %s", ErrMismatch, p.Epoch, p.PlanHash, r.cfg.Plan.Hash)
-	case p.Shards != r.cfg.Shape.Shards:
+	if err := p.madeWith(r.cfg.Plan); err != nil {
+		return err
+	}
+	if p.Shards != r.cfg.Shape.Shards {
 		return fmt.Errorf("%w: it has %d shards, this run %d; the number is fixed when a pipeline is created", ErrMismatch, p.Shards, r.cfg.Shape.Shards)
 	}
 	var was, is []int32
@@ -196,7 +196,7 @@ func (r *Runner) restore(ctx context.Context, p *Pointer) error {
 	r.checkpoints.epoch = p.Epoch
 	r.checkpoints.status.Store(&CheckpointStats{Epoch: p.Epoch, Committed: p.Epoch})
 	for _, part := range r.partitions {
-		entries, err := r.entries(ctx, p, fmt.Sprintf("partition/%d", part.id))
+		entries, err := readEntries(ctx, r.cfg.Generations, p, fmt.Sprintf("partition/%d", part.id))
 		if err != nil {
 			return err
 		}
@@ -216,7 +216,7 @@ func (r *Runner) restore(ctx context.Context, p *Pointer) error {
 	}
 	for _, w := range r.workers {
 		for _, s := range w.shards {
-			entries, err := r.entries(ctx, p, fmt.Sprintf("shard/%d", s.id))
+			entries, err := readEntries(ctx, r.cfg.Generations, p, fmt.Sprintf("shard/%d", s.id))
 			if err != nil {
 				return err
 			}
@@ -240,23 +240,6 @@ func (r *Runner) restore(ctx context.Context, p *Pointer) error {
 	r.last.Store(p)
 	r.cfg.Logger.Info("restored", "epoch", p.Epoch, "incarnation", r.incarnation)
 	return nil
-}
-
-// entries reads an owner's generation, in key order.
-func (r *Runner) entries(ctx context.Context, p *Pointer, owner string) ([]Entry, error) {
-	object, ok := p.Generations[owner]
-	if !ok {
-		return nil, nil
-	}
-	var entries []Entry
-	err := r.cfg.Generations.Read(ctx, object, func(key, value []byte) error {
-		entries = append(entries, Entry{Key: bytes.Clone(key), Value: bytes.Clone(value)})
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the state of %s in epoch %d: %w", owner, p.Epoch, err)
-	}
-	return entries, nil
 }
 
 // startSinks tells the sinks where the run goes on.
