@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 GOFLAGS_BUILD := -trimpath -ldflags "-X main.version=$(VERSION)"
 DATA ?= ../shared/data/sf-taxi-2008-05-18_22.csv.gz
 
-.PHONY: build test install vet lint go-test nightly web-build web-check web-test page-test notebook \
+.PHONY: build test install vet lint go-test nightly web-build web-check web-test page-test notebook state-test \
 	bench bench-live proto proto-check demo clean help
 
 build: ## build bin/hextide
@@ -25,6 +25,7 @@ test: ## install what is missing and run every test
 	$(MAKE) --no-print-directory web-test
 	$(MAKE) --no-print-directory page-test
 	$(MAKE) --no-print-directory notebook
+	$(MAKE) --no-print-directory state-test
 	$(MAKE) --no-print-directory go-test
 
 install: ## install what the tests need, or say what is missing
@@ -57,6 +58,9 @@ page-test: install build ## the demo's page in headless Chromium; PICTURE=file.p
 
 notebook: install build ## execute the notebook over a snapshot
 	scripts/notebook.sh
+
+state-test: install build ## an export of the state, read with DuckDB and pandas
+	scripts/state-test.sh
 
 bench: build ## ratios: cells against h3-go, rings and windows, J1 and J3 against reading their input; DATA=FILE
 	go test -run '^$$' -bench Ratios ./geo
