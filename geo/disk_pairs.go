@@ -128,19 +128,12 @@ func (x *pairs) fill(c *cones, b *Block, at []Spot, from int, p *plane) {
 // no branch on the distance, which no processor could foresee.
 func (x *pairs) add(c *cones, s Spot, run []placed) {
 	words, shown := x.asked.Words, c.shown
-	if words == 1 {
-		values, sums, rings := x.asked.Values, x.sums, x.ring
+	for w := range shown {
+		values, sums, rings := x.asked.Values[w:], x.sums[w:], x.ring
 		for i := range run {
 			a := &run[i]
-			sums[rings[Spot{a.at.X - s.X, a.at.Y - s.Y}.distance()]] += values[a.source]
-		}
-		return
-	}
-	for _, a := range run {
-		ring := int(x.ring[Spot{a.at.X - s.X, a.at.Y - s.Y}.distance()])
-		sums := x.sums[ring*shown:][:shown]
-		for w, v := range x.asked.Values[int(a.source)*words:][:len(sums)] {
-			sums[w] += v
+			ring := int(rings[Spot{a.at.X - s.X, a.at.Y - s.Y}.distance()])
+			sums[ring*shown] += values[int(a.source)*words]
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"text/tabwriter"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hextide/hextide/statebackend"
@@ -21,11 +22,12 @@ func newCheckpoint() *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE:  group,
 		Example: `  hextide checkpoint ls --state hextide-state
-  hextide checkpoint show 12 --state hextide-state`,
+  hextide checkpoint show 12 --state hextide-state
+  hextide checkpoint gc --dry-run --state hextide-state`,
 	}
 	k := &kept{}
 	c.PersistentFlags().StringVar(&k.state, "state", "hextide-state", "state folder")
-	c.AddCommand(k.list(), k.show(), k.remove())
+	c.AddCommand(k.list(), k.show(), k.remove(), k.garbage())
 	return c
 }
 
@@ -137,4 +139,59 @@ func (k *kept) remove() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+func (k *kept) garbage() *cobra.Command {
+	dry, older := false, time.Duration(0)
+	c := &cobra.Command{
+		Use: "gc", Short: "Delete what no epoch that is kept reaches",
+		Long: `Lists the objects that no epoch names any more, with bytes and age, and deletes
+those that are old enough. A run does so by itself whenever it has committed an
+epoch; this is for folders in which none is running. With --dry-run nothing is
+deleted, and a run may be using the folder: what it is writing for an epoch to
+come is then among the list.`,
+		Example: "  hextide checkpoint gc --dry-run --state hextide-state\n  hextide checkpoint gc --older 24h --state hextide-state",
+		Args:    arguments(0, 0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			folder, _, err := k.open()
+			if err != nil {
+				return err
+			}
+			var garbage []statebackend.Garbage
+			if dry {
+				garbage, err = folder.Garbage()
+			} else if err = folder.Claim(); err == nil {
+				defer folder.Close()
+				garbage, err = folder.RemoveGarbage(time.Now().Add(-older))
+			}
+			if err != nil {
+				return err
+			}
+			return listGarbage(c, garbage, dry)
+		},
+	}
+	c.Flags().BoolVar(&dry, "dry-run", false, "delete nothing")
+	timeVar(c.Flags(), &older, "older", time.Hour, 0, "spare what was written more recently than so long ago")
+	return c
+}
+
+func listGarbage(c *cobra.Command, garbage []statebackend.Garbage, dry bool) error {
+	out := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
+	if len(garbage) > 0 {
+		fmt.Fprintln(out, "OBJECT\tBYTES\tAGE")
+	}
+	bytes := int64(0)
+	for _, g := range garbage {
+		fmt.Fprintf(out, "%s\t%d\t%s\n", g.Path, g.Size, time.Since(g.Written).Round(time.Second))
+		bytes += g.Size
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	done := "deleted"
+	if dry {
+		done = "unreached"
+	}
+	say(c, "%d objects of %d bytes %s", len(garbage), bytes, done)
+	return nil
 }

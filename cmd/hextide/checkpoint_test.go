@@ -59,6 +59,9 @@ func TestCheckpointsAreLookedAt(t *testing.T) {
 		{held, "show x", exitUsage, "is no epoch"},
 		{held, "rm 9", exitUsage, "keeps no epoch 9; it keeps [1 2]"},
 		{held, "rm 2", exitFailed, "is the newest"},
+		{held, "gc --dry-run", exitDone, "0 objects of 0 bytes unreached"},
+		{held, "gc --older -1s", exitUsage, "it is at least 0s"},
+		{bare, "gc", exitUsage, bare + " holds no checkpoints"},
 		{bare, "ls", exitUsage, bare + " holds no checkpoints"},
 		{bare, "show 1", exitUsage, bare + " holds no checkpoints"},
 		{bare, "rm 1", exitUsage, bare + " holds no checkpoints"},
@@ -100,4 +103,30 @@ func TestCheckpointIsForgotten(t *testing.T) {
 	if p := do(t, exitFailed, "checkpoint", "rm", "2", "--state", state); !strings.Contains(p.err.String(), "in use by another process") {
 		t.Errorf("of a running process: %s", p.err)
 	}
+}
+
+// What no epoch reaches is listed, and deleted once it is old enough; the rest stays.
+func TestGarbageIsCollected(t *testing.T) {
+	t.Parallel()
+	state := committed(t, 2)
+	whole := tree(t, state)
+	orphan := filepath.Join(state, "objects", "ab", "p", "shard", "0", "7-ab.sst")
+	if err := os.MkdirAll(filepath.Dir(orphan), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, orphan, []byte("of an epoch that never came"))
+	gc := func(says string, flags ...string) {
+		t.Helper()
+		p := do(t, exitDone, append([]string{"checkpoint", "gc", "--state", state}, flags...)...)
+		if !strings.Contains(p.out.String(), says) {
+			t.Errorf("gc %v: %q is not in\n%s", flags, says, p.out)
+		}
+	}
+	gc(orphan, "--dry-run")
+	gc("0 objects of 0 bytes deleted")
+	if _, err := os.Stat(orphan); err != nil {
+		t.Fatal("what was written this minute is gone: ", err)
+	}
+	gc("1 objects of 27 bytes deleted", "--older", "0s")
+	same(t, "gc", whole, tree(t, state))
 }
