@@ -51,21 +51,16 @@ const (
 // archiveAt is ControlFile.least, but in tests.
 const archiveAt = 1024
 
-// OpenControl opens the control log of a folder that this process has claimed.
-// From then on each epoch that is committed lets entries go to the archive.
-func (f *Folder) OpenControl() (*ControlFile, error) {
-	if f.lock == nil {
-		return nil, fmt.Errorf("opening the control log: the state folder %s is not claimed", f.dir)
-	}
-	c := &ControlFile{fs: f.fs, dir: f.dir, least: archiveAt}
+// openControl opens the control log of a folder that this process has claimed.
+func openControl(fs vfs.FS, dir string) (*ControlFile, error) {
+	c := &ControlFile{fs: fs, dir: dir, least: archiveAt}
 	var err error
-	if c.archived, c.entries, err = readLog(f.fs, f.dir); err != nil {
+	if c.archived, c.entries, err = readLog(fs, dir); err != nil {
 		return nil, err
 	}
 	if err := c.rewrite(); err != nil {
 		return nil, fmt.Errorf("opening the control log: %w", err)
 	}
-	f.control = c
 	return c, nil
 }
 
@@ -104,10 +99,9 @@ func parseLog(content []byte) (entries []archived, err error) {
 	return entries, nil
 }
 
-// ReadControl reads the whole control log of a state folder, its archive first,
-// and changes nothing: what makes bounded input give the rows that were once
-// computed live from it. The folder may be one that a process is using.
-func ReadControl(fs vfs.FS, dir string) ([]stream.ControlEntry, error) {
+// readControl reads the whole control log of a folder, its archive first, and
+// changes nothing. A process may be using the folder.
+func readControl(fs vfs.FS, dir string) ([]stream.ControlEntry, error) {
 	if _, err := fs.Stat(fs.PathJoin(dir, controlName)); err != nil {
 		return nil, fmt.Errorf("there is no control log in %s: %w", dir, err)
 	}

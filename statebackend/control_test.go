@@ -13,6 +13,15 @@ import (
 	"github.com/hextide/hextide/stream"
 )
 
+// fileControl opens the control log of a folder.
+func fileControl(s *State) (*ControlFile, error) {
+	c, err := s.OpenControl()
+	if err != nil {
+		return nil, err
+	}
+	return c.(*ControlFile), nil
+}
+
 func TestControlLogSurvivesTornLinesAndFullDisks(t *testing.T) {
 	full, failing := errors.New("no space left on device"), false
 	mem := vfs.NewMem()
@@ -23,7 +32,7 @@ func TestControlLogSurvivesTornLinesAndFullDisks(t *testing.T) {
 		return nil
 	}))
 	f, _, _ := start(t, fs)
-	c, err := f.OpenControl()
+	c, err := fileControl(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +62,7 @@ func TestControlLogSurvivesTornLinesAndFullDisks(t *testing.T) {
 	if err := writeAtomic(mem, "state", "control.log", append(content, `{"partition":1,"ne`...)); err != nil {
 		t.Fatal(err)
 	}
-	c, err = f.OpenControl()
+	c, err = fileControl(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +75,7 @@ func TestControlLogSurvivesTornLinesAndFullDisks(t *testing.T) {
 // history is the whole log: the archive, and what follows on it.
 func history(t *testing.T, fs vfs.FS) []stream.ControlEntry {
 	t.Helper()
-	all, err := ReadControl(fs, "state")
+	all, err := readControl(fs, "state")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +91,7 @@ func turn(n int64) stream.ControlEntry {
 }
 
 // turns appends entries from one to another and commits an epoch every so often.
-func turns(f *Folder, c *ControlFile, from, to, every int64) error {
+func turns(f *State, c *ControlFile, from, to, every int64) error {
 	for n := from; n < to; n++ {
 		if err := c.Append(context.Background(), turn(n)); err != nil {
 			return err
@@ -96,13 +105,13 @@ func turns(f *Folder, c *ControlFile, from, to, every int64) error {
 	return nil
 }
 
-func open(t *testing.T, fs vfs.FS) (*Folder, *ControlFile) {
+func open(t *testing.T, fs vfs.FS) (*State, *ControlFile) {
 	t.Helper()
-	f := Open(fs, "state", Options{Pipeline: "p"})
+	f := Open(NewFolder(fs, "state"), Options{Pipeline: "p"})
 	if err := f.Claim(); err != nil {
 		t.Fatal(err)
 	}
-	c, err := f.OpenControl()
+	c, err := fileControl(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,14 +163,14 @@ func TestControlLogIsArchived(t *testing.T) {
 	if moved := content(t, fs, "state/control.archive.log"); c.archived.Entries <= before+1 || int64(len(moved)) != c.archived.Bytes || moved[0] != '{' {
 		t.Fatalf("after the archive was moved away: %+v, %d bytes", c.archived, len(moved))
 	}
-	if _, err := ReadControl(fs, "state"); err == nil || !strings.Contains(err.Error(), "archive") {
+	if _, err := readControl(fs, "state"); err == nil || !strings.Contains(err.Error(), "archive") {
 		t.Errorf("without what was archived first: %v", err)
 	}
 	overwrite(t, fs, "state/control.archive.log", []byte("{\n"))
-	if _, err := ReadControl(fs, "state"); err == nil || !strings.Contains(err.Error(), "line 1 is damaged") {
+	if _, err := readControl(fs, "state"); err == nil || !strings.Contains(err.Error(), "line 1 is damaged") {
 		t.Errorf("of a damaged archive: %v", err)
 	}
-	if _, err := ReadControl(fs, "elsewhere"); err == nil || !strings.Contains(err.Error(), "no control log in elsewhere") {
+	if _, err := readControl(fs, "elsewhere"); err == nil || !strings.Contains(err.Error(), "no control log in elsewhere") {
 		t.Errorf("of no log: %v", err)
 	}
 }
@@ -180,7 +189,11 @@ func TestArchivedEpochIsGivenUp(t *testing.T) {
 	if err := writeAtomic(fs, "state/pointers", "1.json", old); err != nil { // its removal was not durable
 		t.Fatal(err)
 	}
-	if _, err := f.whole(context.Background(), 1); !errors.Is(err, ErrDamaged) {
+	p, err := f.Pointer(context.Background(), 1)
+	if err == nil {
+		err = f.whole(context.Background(), p)
+	}
+	if !errors.Is(err, ErrDamaged) {
 		t.Fatal(err)
 	}
 	if p, _, err := f.newest(context.Background()); err != nil || p.Epoch != 20 {

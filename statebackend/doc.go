@@ -1,20 +1,28 @@
 // Package statebackend keeps what must outlive a process: the generations of
-// every machine's state, the pointers that name them, and the control log.
+// every machine's state, the pointers that name them, and the control log. They are
+// objects in a Store: a local folder, or a bucket of a server that speaks S3.
 //
-//	DIR/LOCK                                   held by the process that owns the store
-//	DIR/incarnation                            how often a process claimed it
-//	DIR/objects/<xx>/<pipeline>/<owner>/<epoch>-<checksum>.sst
-//	DIR/pointers/<epoch>.json                  the newest few; the greatest number is the truth
-//	DIR/pointers/<epoch>.json.damaged          one that the run went back behind
-//	DIR/control.log                            partitions leaving and coming back
-//	DIR/control.archive.log                    the same, of before all retained epochs
+//	LOCK                                   in a folder: held by the process that owns it
+//	incarnations/<n>                       made by the n-th process that claimed the state
+//	objects/<xx>/<pipeline>/<owner>/<epoch>-<incarnation>-<checksum>.sst
+//	pointers/<epoch>.json                  the newest few; the greatest number is the truth
+//	pointers/<epoch>.json.damaged          one that the run went back behind
+//	control.log, control.archive.log       in a folder: partitions leaving and coming back
+//	control/<entries>.log                  in a bucket: the same, an object a segment
+//	temp/                                  in a folder: files that are being written
 //
-// An object is a sorted table (a Pebble SST) that is written once under a
-// temporary name, synced, and renamed; <xx>, the first digits of its checksum,
-// spreads names. A pointer is written after everything that it names is
-// durable, in the same way: after a crash at any moment the newest readable
-// pointer names only whole objects. The package never changes an object and
-// never deletes one that a retained pointer reaches.
+// An object is a sorted table (a Pebble SST) that is written once, as a whole; <xx>,
+// the first digits of its checksum, spreads names, so that no part of a bucket has
+// to bear all requests. A pointer is written after everything that it names is
+// durable, in the same way: after a crash at any moment the newest readable pointer
+// names only whole objects. The package never changes an object and never deletes
+// one that a retained pointer reaches.
+//
+// Pointers and incarnations are created where there is none, and never replaced. A
+// process looks before each pointer whether a newer incarnation is there; if so it
+// is fenced. Should it be held up between the look and the pointer, the pointer is
+// the next one of whoever comes first, or void: one of an older incarnation than
+// an earlier epoch's is not gone on from.
 //
 // Pointers and objects have checksums. Where a disk has lost or changed some of
 // the newest epoch, a start goes back, as a whole, to the newest epoch of which

@@ -5,162 +5,163 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path"
-	"strconv"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/hextide/hextide/stream"
 )
 
-// ErrHeld is returned by Start where another process owns the store.
+// ErrHeld is returned where another process owns the folder.
 var ErrHeld = errors.New("the state folder is in use by another process")
 
-// ErrNoneWhole is returned by Start where there are epochs, all of them damaged.
-var ErrNoneWhole = errors.New("no epoch of the state is whole")
-
-// Options of a Folder.
-type Options struct {
-	Pipeline string       // named in pointers and objects
-	Retain   int          // pointers kept; default 3
-	Logger   *slog.Logger // nil: silent
-}
-
-// Folder is a store of generations in a local folder. Write may be called from
-// several goroutines at once; the other methods from one.
+// Folder is a Store in a local folder.
 type Folder struct {
-	fs      vfs.FS
-	dir     string
-	options Options
-	lock    io.Closer
-	control *ControlFile // nil: not opened
-	temp    atomic.Int64
-	damaged atomic.Int64 // epochs that Start found damaged
+	fs   vfs.FS
+	dir  string
+	temp atomic.Int64
+	tree sync.RWMutex // held to remove folders, shared to put something into one
 }
 
-var _ stream.Generations = (*Folder)(nil)
+var (
+	_ Store     = (*Folder)(nil)
+	_ exclusive = (*Folder)(nil)
+)
 
-// Open names a folder. It neither makes nor changes anything: Claim does, and
-// without it the folder can be looked at.
-func Open(fs vfs.FS, dir string, o Options) *Folder {
-	if o.Retain == 0 {
-		o.Retain = 3
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	return &Folder{fs: fs, dir: dir, options: o}
-}
+// tempName is the folder of files that are being written.
+const tempName = "temp"
+
+// NewFolder names a folder. It neither makes nor changes anything.
+func NewFolder(fs vfs.FS, dir string) *Folder { return &Folder{fs: fs, dir: dir} }
+
+// String is the folder's path.
+func (f *Folder) String() string { return f.dir }
 
 func (f *Folder) at(elements ...string) string {
 	return f.fs.PathJoin(append([]string{f.dir}, elements...)...)
 }
 
-// Claim makes the folder where it is missing and locks it for this process, until
-// Close. What another process holds is refused, and nothing of it is touched.
-func (f *Folder) Claim() error {
-	if f.lock != nil {
-		return nil
-	}
+// Lock makes the folder where it is missing and locks it for this process, until
+// the lock is closed. What another process holds is refused, and nothing of it is
+// touched. What a process left half written is removed.
+func (f *Folder) Lock() (Lock, error) {
 	if err := makeDir(f.fs, f.dir); err != nil {
-		return fmt.Errorf("making the state folder %s: %w", f.dir, err)
+		return nil, fmt.Errorf("making the state folder %s: %w", f.dir, err)
 	}
 	lock, err := f.fs.Lock(f.at("LOCK"))
 	if err != nil {
-		return fmt.Errorf("%w: %s (%w)", ErrHeld, f.dir, err)
+		return nil, fmt.Errorf("%w: %s (%w)", ErrHeld, f.dir, err)
 	}
-	f.lock = lock
-	return nil
-}
-
-// Start claims the folder, raises the incarnation and finds the pointer of the
-// newest epoch that is whole.
-func (f *Folder) Start(ctx context.Context) (int64, *stream.Pointer, error) {
-	if err := f.Claim(); err != nil {
-		return 0, nil, err
+	half, err := f.fs.List(f.at(tempName))
+	for _, name := range half {
+		err = errors.Join(err, f.fs.Remove(f.at(tempName, name)))
 	}
-	for _, sub := range []string{"objects", "pointers"} {
-		if err := makeDir(f.fs, f.at(sub)); err != nil {
-			return 0, nil, fmt.Errorf("making the state folder %s: %w", f.dir, err)
-		}
-	}
-	n, err := f.raiseIncarnation()
-	if err != nil {
-		return 0, nil, fmt.Errorf("claiming the state folder %s: %w", f.dir, err)
-	}
-	p, err := f.goOn(ctx)
-	if err != nil {
-		return 0, nil, err
-	}
-	if err := f.collect(); err != nil {
-		return 0, nil, fmt.Errorf("clearing what no pointer of %s reaches: %w", f.dir, err)
-	}
-	return n, p, nil
-}
-
-func (f *Folder) raiseIncarnation() (int64, error) {
-	name := f.at("incarnation")
-	text, err := readFile(f.fs, name)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return 0, err
+		return nil, errors.Join(fmt.Errorf("clearing %s: %w", f.at(tempName), err), lock.Close())
 	}
-	n := int64(0)
-	if err == nil {
-		if n, err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err != nil {
-			return 0, fmt.Errorf("%s does not hold a number: %w", name, err)
-		}
-	}
-	n++
-	return n, writeAtomic(f.fs, f.dir, "incarnation", []byte(strconv.FormatInt(n, 10)+"\n"))
+	return lock, nil
 }
 
-// Write makes a machine's entries durable as one immutable object.
-func (f *Folder) Write(ctx context.Context, epoch int64, owner string, entries []stream.Entry) (stream.Object, error) {
-	temp := f.at("objects", fmt.Sprintf("temp-%d-%d", epoch, f.temp.Add(1)))
-	object, err := f.write(temp, epoch, owner, entries)
-	if err != nil {
-		_ = f.fs.Remove(temp) // best effort; collect removes it later
-		return stream.Object{}, fmt.Errorf("writing generation %d of %s: %w", epoch, owner, err)
-	}
-	return object, nil
+// Get reads a file.
+func (f *Folder) Get(_ context.Context, name string) ([]byte, error) {
+	return readFile(f.fs, f.at(name))
 }
 
-func (f *Folder) write(temp string, epoch int64, owner string, entries []stream.Entry) (stream.Object, error) {
-	size, sum, err := writeTable(f.fs, temp, entries)
-	if err != nil {
-		return stream.Object{}, err
+// Put writes a file under a temporary name, syncs and renames it.
+func (f *Folder) Put(_ context.Context, name string, content []byte) error {
+	return f.write(name, content, f.fs.Rename)
+}
+
+// Create writes a file under a temporary name, syncs it and links it to its own:
+// a link never replaces a file.
+func (f *Folder) Create(_ context.Context, name string, content []byte) error {
+	return f.write(name, content, func(temp, target string) error {
+		return errors.Join(f.fs.Link(temp, target), f.fs.Remove(temp))
+	})
+}
+
+// write makes a file durable under a temporary name and lets place give it its own.
+func (f *Folder) write(name string, content []byte, place func(temp, target string) error) error {
+	if err := makeDir(f.fs, f.at(tempName)); err != nil {
+		return err
 	}
-	name := path.Join(sum[:2], f.options.Pipeline, owner, fmt.Sprintf("%d-%s.sst", epoch, sum))
-	target := f.at("objects", name)
+	temp, target := f.at(tempName, fmt.Sprint(f.temp.Add(1))), f.at(name)
+	if err := writeWhole(f.fs, temp, content); err != nil {
+		_ = f.fs.Remove(temp) // best effort: the next lock clears it
+		return err
+	}
+	f.tree.RLock()
+	defer f.tree.RUnlock()
 	dir := f.fs.PathDir(target)
-	if err := makeDir(f.fs, dir); err != nil {
-		return stream.Object{}, err
+	err := makeDir(f.fs, dir)
+	if err == nil {
+		err = place(temp, target)
 	}
-	if err := f.fs.Rename(temp, target); err != nil {
-		return stream.Object{}, err
+	if err != nil {
+		_ = f.fs.Remove(temp)
+		return err
 	}
-	return stream.Object{Name: name, Size: size, Checksum: sum}, syncDir(f.fs, dir)
+	return syncDir(f.fs, dir)
 }
 
-// Read gives an object's entries in key order.
-func (f *Folder) Read(ctx context.Context, object stream.Object, each func(key, value []byte) error) error {
-	if err := readTable(ctx, f.fs, f.at("objects", object.Name), object, each); err != nil {
-		return fmt.Errorf("reading %s: %w", object.Name, err)
+// List walks the folder.
+func (f *Folder) List(_ context.Context, folder string) ([]Listed, error) {
+	var all []Listed
+	if err := f.walk(folder, &all); err != nil {
+		return nil, err
 	}
-	return nil
+	slices.SortFunc(all, func(a, b Listed) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
 }
 
-// Close gives the folder up.
-func (f *Folder) Close() error {
-	if f.lock == nil {
+func (f *Folder) walk(folder string, all *[]Listed) error {
+	names, err := f.fs.List(f.at(folder))
+	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	err := f.lock.Close()
-	f.lock = nil
-	return err
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		below := path.Join(folder, name)
+		info, err := f.fs.Stat(f.at(below))
+		switch {
+		case errors.Is(err, os.ErrNotExist): // removed meanwhile
+		case err != nil:
+			return err
+		case info.IsDir():
+			if err := f.walk(below, all); err != nil {
+				return err
+			}
+		default:
+			*all = append(*all, Listed{Name: below, Size: info.Size(), Modified: info.ModTime()})
+		}
+	}
+	return nil
+}
+
+// Delete removes files, and the folders that this leaves empty.
+func (f *Folder) Delete(_ context.Context, names ...string) error {
+	f.tree.Lock()
+	defer f.tree.Unlock()
+	for _, name := range names {
+		if err := f.fs.Remove(f.at(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		for dir := path.Dir(name); strings.Contains(dir, "/"); dir = path.Dir(dir) { // not the topmost
+			left, err := f.fs.List(f.at(dir))
+			if err != nil || len(left) > 0 {
+				break
+			}
+			if err := f.fs.Remove(f.at(dir)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // makeDir makes a folder and its parents durable.
@@ -188,10 +189,9 @@ func syncDir(fs vfs.FS, dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// writeAtomic replaces a file as a whole: old or new content, never a part.
-func writeAtomic(fs vfs.FS, dir, name string, content []byte) error {
-	temp, target := fs.PathJoin(dir, name+".temp"), fs.PathJoin(dir, name)
-	file, err := fs.Create(temp, vfs.WriteCategoryUnspecified)
+// writeWhole makes a file and its content durable, under a name nobody reads.
+func writeWhole(fs vfs.FS, name string, content []byte) error {
+	file, err := fs.Create(name, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,13 @@ func writeAtomic(fs vfs.FS, dir, name string, content []byte) error {
 	if err == nil {
 		err = file.Sync()
 	}
-	if err = errors.Join(err, file.Close()); err != nil {
+	return errors.Join(err, file.Close())
+}
+
+// writeAtomic replaces a file as a whole: old or new content, never a part.
+func writeAtomic(fs vfs.FS, dir, name string, content []byte) error {
+	temp, target := fs.PathJoin(dir, name+".temp"), fs.PathJoin(dir, name)
+	if err := writeWhole(fs, temp, content); err != nil {
 		return err
 	}
 	if err := fs.Rename(temp, target); err != nil {

@@ -28,7 +28,7 @@ func entries(seed, n int) []stream.Entry {
 	return all
 }
 
-func readAll(t *testing.T, f *Folder, o stream.Object) []stream.Entry {
+func readAll(t *testing.T, f *State, o stream.Object) []stream.Entry {
 	t.Helper()
 	var got []stream.Entry
 	err := f.Read(context.Background(), o, func(k, v []byte) error {
@@ -41,9 +41,9 @@ func readAll(t *testing.T, f *Folder, o stream.Object) []stream.Entry {
 	return got
 }
 
-func start(t *testing.T, fs vfs.FS) (*Folder, int64, *stream.Pointer) {
+func start(t *testing.T, fs vfs.FS) (*State, int64, *stream.Pointer) {
 	t.Helper()
-	f := Open(fs, "state", Options{Pipeline: "p"})
+	f := Open(NewFolder(fs, "state"), Options{Pipeline: "p"})
 	n, p, err := f.Start(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestGenerationComesBackInKeyOrder(t *testing.T) {
 }
 
 // commit writes one epoch whose only generation tells its number.
-func commit(f *Folder, epoch int64) error {
+func commit(f *State, epoch int64) error {
 	o, err := f.Write(context.Background(), epoch, "shard/0", []stream.Entry{{Key: []byte("epoch"), Value: fmt.Append(nil, epoch)}})
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func TestCrashAnywhere(t *testing.T) {
 			}
 			return nil
 		})
-		f := Open(errorfs.Wrap(mem, cut), "state", Options{Pipeline: "p"})
+		f := Open(NewFolder(errorfs.Wrap(mem, cut), "state"), Options{Pipeline: "p"})
 		if _, _, err := f.Start(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func TestDamageIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := f.at("objects", o.Name)
+	name := "state/" + objectPath(o)
 	content, err := readFile(fs, name)
 	if err != nil {
 		t.Fatal(err)
@@ -195,11 +195,11 @@ func TestOnlyRetainedEpochsStay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	epochs, err := f.Pointers()
+	epochs, err := f.Pointers(context.Background())
 	if err != nil || !slices.Equal(epochs, []int64{8, 9, 10}) {
 		t.Fatalf("kept %v, %v", epochs, err)
 	}
-	if tree := fs.String(); strings.Count(tree, ".sst") != 3 || strings.Contains(tree, "temp") {
+	if tree := fs.String(); strings.Count(tree, ".sst") != 3 || !strings.HasSuffix(strings.TrimSpace(tree), "temp/") {
 		t.Fatalf("unreachable files stay:\n%s", tree)
 	}
 	if err := f.Remove(context.Background(), 10); err == nil {
@@ -215,7 +215,7 @@ func TestOnlyRetainedEpochsStay(t *testing.T) {
 
 func TestIncarnationRisesAndOneOwnerHolds(t *testing.T) {
 	dir := t.TempDir()
-	open := func() *Folder { return Open(vfs.Default, dir, Options{Pipeline: "p"}) }
+	open := func() *State { return Open(NewFolder(vfs.Default, dir), Options{Pipeline: "p"}) }
 	for want := int64(1); want <= 3; want++ {
 		f := open()
 		n, _, err := f.Start(context.Background())

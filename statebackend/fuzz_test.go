@@ -21,11 +21,11 @@ func FuzzPointer(f *testing.F) {
 			content = fmt.Appendf(nil, `{"checksum":%q,"pointer":%s}`, checksum(content), content)
 		}
 		fs := vfs.NewMem()
-		folder := Open(fs, "state", Options{Pipeline: "p"})
-		if err := makeDir(fs, folder.at("pointers")); err != nil {
+		folder := Open(NewFolder(fs, "state"), Options{Pipeline: "p"})
+		if err := makeDir(fs, "state/pointers"); err != nil {
 			t.Fatal(err)
 		}
-		if err := writeAtomic(fs, folder.at("pointers"), "1.json", content); err != nil {
+		if err := writeAtomic(fs, "state/pointers", "1.json", content); err != nil {
 			t.Fatal(err)
 		}
 		if _, p, err := folder.Start(context.Background()); err == nil && p != nil {
@@ -36,7 +36,7 @@ func FuzzPointer(f *testing.F) {
 			if err := folder.Commit(context.Background(), p); err != nil {
 				t.Fatal(err)
 			}
-			if again, err := folder.Pointer(2); err != nil || len(again.Generations) != len(p.Generations) || again.Counts != p.Counts {
+			if again, err := folder.Pointer(context.Background(), 2); err != nil || len(again.Generations) != len(p.Generations) || again.Counts != p.Counts {
 				t.Fatal(again, err)
 			}
 		}

@@ -1,140 +1,112 @@
 package statebackend
 
 import (
+	"context"
 	"errors"
 	"math"
-	"os"
 	"slices"
 	"time"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// collect forgets all but the retained pointers, then deletes the objects that
-// no retained pointer names, and archives the entries of the control log that all
-// of them contain. Only the owner of the folder calls it, and never
-// while objects of an epoch to come are being written.
-func (f *Folder) collect() error {
-	epochs, err := f.Pointers()
+// collect forgets all but the retained pointers, deletes the objects that no
+// retained pointer names, and archives the entries of the control log that all of
+// them contain. Only the owner of the state calls it, and never while objects of
+// an epoch to come are being written.
+func (s *State) collect(ctx context.Context) error {
+	all, err := s.pointers(ctx)
 	if err != nil {
 		return err
 	}
-	for len(epochs) > f.options.Retain {
-		if err := f.fs.Remove(f.at("pointers", pointerName(epochs[0]))); err != nil {
-			return err
-		}
-		epochs = epochs[1:]
+	n := max(0, len(all)-s.options.Retain)
+	return s.forget(ctx, all[:n], all[n:])
+}
+
+// forget removes pointers, and then the objects that none of those kept names. What
+// a forgotten pointer named was part of an epoch and goes at once. What none ever
+// named may be part of one that another process is just committing: it goes when
+// it is older than the grace.
+func (s *State) forget(ctx context.Context, forgotten, kept []read) error {
+	var names []string
+	dropped := map[string]bool{}
+	for _, r := range forgotten {
+		names = append(names, pointerName(r.epoch))
+		r.objects(dropped)
 	}
-	reached, contained, err := f.reached(epochs)
+	if err := s.store.Delete(ctx, names...); err != nil {
+		return err
+	}
+	garbage, err := s.unreached(ctx, kept)
 	if errors.Is(err, ErrDamaged) {
 		return nil // it may name anything: nothing is deleted while it is retained
 	}
 	if err != nil {
 		return err
 	}
-	if f.control != nil && len(epochs) > 0 {
-		if err := f.control.archive(contained); err != nil {
+	if s.control != nil && len(kept) > 0 {
+		contained := int64(math.MaxInt64)
+		for _, r := range kept {
+			contained = min(contained, r.pointer.Control)
+		}
+		if err := s.control.archive(contained); err != nil {
 			return err
 		}
 	}
-	garbage, err := unreached(f.fs, f.at("objects"), reached)
-	if err != nil {
-		return err
+	return s.remove(ctx, slices.DeleteFunc(garbage, func(l Listed) bool {
+		return s.options.Grace > 0 && !dropped[l.Name] && time.Since(l.Modified) < s.options.Grace
+	}))
+}
+
+// objects adds the names of the objects that a pointer names.
+func (r *read) objects(to map[string]bool) {
+	if r.pointer == nil {
+		return
 	}
-	return f.remove(garbage)
-}
-
-// reached are the objects that pointers name, by path, and how many entries of
-// the control log all of them contain.
-func (f *Folder) reached(epochs []int64) (objects map[string]bool, contained int64, err error) {
-	objects, contained = map[string]bool{}, math.MaxInt64
-	for _, epoch := range epochs {
-		p, err := f.Pointer(epoch)
-		if err != nil {
-			return nil, 0, err
-		}
-		contained = min(contained, p.Control)
-		for _, object := range p.Generations {
-			objects[f.at("objects", object.Name)] = true
-		}
+	for _, object := range r.pointer.Generations {
+		to[objectPath(object)] = true
 	}
-	return objects, contained, nil
 }
 
-// Garbage is a file below objects that no retained pointer names.
-type Garbage struct {
-	Path    string
-	Size    int64 // bytes
-	Written time.Time
+// unreached lists the objects that no pointer names. It is ErrDamaged where a
+// pointer is: that may name anything.
+func (s *State) unreached(ctx context.Context, pointers []read) ([]Listed, error) {
+	reached := map[string]bool{}
+	for _, r := range pointers {
+		if r.err != nil {
+			return nil, r.err
+		}
+		r.objects(reached)
+	}
+	listed, err := s.store.List(ctx, objectsName)
+	return slices.DeleteFunc(listed, func(l Listed) bool { return reached[l.Name] }), err
 }
 
-// Garbage lists what no retained pointer names, and changes nothing. In a folder
+func (s *State) remove(ctx context.Context, garbage []Listed) error {
+	var names []string
+	for _, l := range garbage {
+		names = append(names, l.Name)
+	}
+	return s.store.Delete(ctx, names...)
+}
+
+// Garbage lists what no retained pointer names, and changes nothing. In a state
 // that a process is using, the objects of an epoch to come are among it. It is
 // ErrDamaged where a retained pointer is: that may name anything.
-func (f *Folder) Garbage() ([]Garbage, error) {
-	epochs, err := f.Pointers()
+func (s *State) Garbage(ctx context.Context) ([]Listed, error) {
+	all, err := s.pointers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	reached, _, err := f.reached(epochs)
-	if err != nil {
-		return nil, err
-	}
-	return unreached(f.fs, f.at("objects"), reached)
+	return s.unreached(ctx, all)
 }
 
 // RemoveGarbage deletes what no retained pointer names and was written before a
-// time, and returns it. The folder must be claimed, and no epoch being written.
-func (f *Folder) RemoveGarbage(before time.Time) ([]Garbage, error) {
-	garbage, err := f.Garbage()
+// time, and returns it. What is claimed by one process at a time must be claimed,
+// and no epoch begun before that time still being written.
+func (s *State) RemoveGarbage(ctx context.Context, before time.Time) ([]Listed, error) {
+	garbage, err := s.Garbage(ctx)
 	if err != nil {
 		return nil, err
 	}
-	garbage = slices.DeleteFunc(garbage, func(g Garbage) bool { return !g.Written.Before(before) })
-	return garbage, f.remove(garbage)
-}
-
-// remove deletes files, and the folders that this leaves empty.
-func (f *Folder) remove(garbage []Garbage) error {
-	for _, g := range garbage {
-		if err := f.fs.Remove(g.Path); err != nil {
-			return err
-		}
-		for dir := f.fs.PathDir(g.Path); dir != f.at("objects"); dir = f.fs.PathDir(dir) {
-			if left, err := f.fs.List(dir); err != nil || len(left) > 0 {
-				break
-			}
-			if err := f.fs.Remove(dir); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// unreached lists the files below dir that are not reached.
-func unreached(fs vfs.FS, dir string, reached map[string]bool) (garbage []Garbage, err error) {
-	names, err := fs.List(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		path := fs.PathJoin(dir, name)
-		info, err := fs.Stat(path)
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case info.IsDir():
-			below, err := unreached(fs, path, reached)
-			if err != nil {
-				return nil, err
-			}
-			garbage = append(garbage, below...)
-		case !reached[path]:
-			garbage = append(garbage, Garbage{Path: path, Size: info.Size(), Written: info.ModTime()})
-		}
-	}
-	return garbage, nil
+	garbage = slices.DeleteFunc(garbage, func(l Listed) bool { return !l.Modified.Before(before) })
+	return garbage, s.remove(ctx, garbage)
 }

@@ -2,19 +2,15 @@ package statebackend
 
 import (
 	"bytes"
-	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/objstorage"
-	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hextide/hextide/stream"
 	"github.com/zeebo/xxh3"
 )
@@ -23,8 +19,8 @@ import (
 // bytes are not those that were written.
 var ErrDamaged = errors.New("damaged")
 
-// lost marks an error of opening or reading a file as damage where no other
-// attempt will fare better; a file that may not be read, say, is not damaged.
+// lost marks an error of reading an object as damage where no other attempt will
+// fare better; a file that may not be read, say, is not damaged.
 func lost(err error) error {
 	for _, end := range []error{os.ErrNotExist, syscall.EIO, syscall.EISDIR} {
 		if errors.Is(err, end) {
@@ -34,63 +30,60 @@ func lost(err error) error {
 	return err
 }
 
-// writeTable writes entries, sorted by key, as one SST and returns its size and
-// checksum. The file is synced and closed when it returns without error.
-func writeTable(fs vfs.FS, path string, entries []stream.Entry) (int64, string, error) {
+// encodeTable makes an SST of entries, sorted by key.
+func encodeTable(entries []stream.Entry) ([]byte, error) {
 	sorted := slices.Clone(entries)
 	slices.SortFunc(sorted, func(a, b stream.Entry) int { return bytes.Compare(a.Key, b.Key) })
 	for i := 1; i < len(sorted); i++ {
 		if bytes.Equal(sorted[i-1].Key, sorted[i].Key) {
-			return 0, "", fmt.Errorf("key %x is there twice", sorted[i].Key)
+			return nil, fmt.Errorf("key %x is there twice", sorted[i].Key)
 		}
 	}
-	file, err := fs.Create(path, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return 0, "", err
-	}
-	out := &summing{Writable: objstorageprovider.NewFileWritable(file), hash: xxh3.New()}
+	out := &memory{}
 	w := sstable.NewWriter(out, sstable.WriterOptions{BlockSize: 64 << 10, TableFormat: sstable.TableFormatPebblev4})
 	for _, e := range sorted {
 		if err := w.Set(e.Key, e.Value); err != nil {
-			return 0, "", errors.Join(err, w.Close())
+			return nil, errors.Join(err, w.Close())
 		}
 	}
 	if err := w.Close(); err != nil {
-		return 0, "", err
+		return nil, err
 	}
-	sum := out.hash.Sum128().Bytes()
-	return out.size, hex.EncodeToString(sum[:]), nil
+	return out.content, nil
 }
 
-// summing is a Writable that keeps the size and checksum of what passes.
-type summing struct {
-	objstorage.Writable
-	hash *xxh3.Hasher
-	size int64
+// memory is a Writable that keeps what is written.
+type memory struct{ content []byte }
+
+var _ objstorage.Writable = (*memory)(nil)
+
+func (m *memory) Write(p []byte) error {
+	m.content = append(m.content, p...)
+	return nil
 }
 
-func (s *summing) Write(p []byte) error {
-	_, _ = s.hash.Write(p) // before: the wrapped Write may change p
-	s.size += int64(len(p))
-	return s.Writable.Write(p)
+func (m *memory) Finish() error { return nil }
+func (m *memory) Abort()        {}
+
+// verify holds content against the size and checksum of its object.
+func verify(content []byte, object stream.Object) error {
+	if got := checksum(content); int64(len(content)) != object.Size || got != object.Checksum {
+		return fmt.Errorf("%w: %d bytes with checksum %s, written were %d with %s", ErrDamaged, len(content), got, object.Size, object.Checksum)
+	}
+	return nil
 }
 
-// readTable checks an object against its checksum and gives its entries in key order.
-func readTable(ctx context.Context, fs vfs.FS, path string, object stream.Object, each func(key, value []byte) error) error {
-	if err := verify(fs, path, object); err != nil {
-		return err
-	}
-	file, err := fs.Open(path)
+// checksum is the XXH3-128 of content, hex.
+func checksum(content []byte) string {
+	sum := xxh3.Hash128(content).Bytes()
+	return hex.EncodeToString(sum[:])
+}
+
+// decodeTable gives the entries of an SST in key order.
+func decodeTable(content []byte, each func(key, value []byte) error) error {
+	r, err := sstable.NewMemReader(content, sstable.ReaderOptions{})
 	if err != nil {
-		return err
-	}
-	readable, err := sstable.NewSimpleReadable(file)
-	if err != nil {
-		return errors.Join(err, file.Close())
-	}
-	r, err := sstable.NewReader(ctx, readable, sstable.ReaderOptions{})
-	if err != nil {
-		return errors.Join(fmt.Errorf("%w: %w", ErrDamaged, err), readable.Close())
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return errors.Join(eachEntry(r, each), r.Close())
 }
@@ -110,22 +103,4 @@ func eachEntry(r *sstable.Reader, each func(key, value []byte) error) error {
 		}
 	}
 	return errors.Join(it.Error(), it.Close())
-}
-
-// verify holds a file against the size and checksum of its object.
-func verify(fs vfs.FS, path string, object stream.Object) error {
-	file, err := fs.Open(path)
-	if err != nil {
-		return lost(err)
-	}
-	hash := xxh3.New()
-	size, err := io.Copy(hash, file)
-	if err = errors.Join(err, file.Close()); err != nil {
-		return lost(err)
-	}
-	sum := hash.Sum128().Bytes()
-	if got := hex.EncodeToString(sum[:]); size != object.Size || got != object.Checksum {
-		return fmt.Errorf("%w: %d bytes with checksum %s, written were %d with %s", ErrDamaged, size, got, object.Size, object.Checksum)
-	}
-	return nil
 }

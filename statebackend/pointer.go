@@ -2,33 +2,38 @@ package statebackend
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
-	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/hextide/hextide/stream"
-	"github.com/zeebo/xxh3"
+	"golang.org/x/sync/errgroup"
 )
 
 // PointerVersion is the version of the pointer format that this code writes.
 const PointerVersion = 2
 
-// sealed is the file of a pointer: the pointer, and the XXH3-128 of its text, hex.
+// sealed is the object of a pointer: the pointer, and the XXH3-128 of its text, hex.
 type sealed struct {
 	Checksum string          `json:"checksum"`
 	Pointer  json.RawMessage `json:"pointer"`
 }
 
-func pointerName(epoch int64) string { return strconv.FormatInt(epoch, 10) + ".json" }
+func pointerName(epoch int64) string {
+	return path.Join(pointersName, strconv.FormatInt(epoch, 10)+".json")
+}
 
-// Commit writes the pointer and then drops what only forgotten pointers reach.
-func (f *Folder) Commit(ctx context.Context, p *stream.Pointer) error {
+// Commit creates the pointer and then drops what only forgotten pointers reach. It
+// never replaces a pointer: of two processes that believe to own the state, one at
+// most commits an epoch. One that is not of the newest incarnation gets
+// stream.ErrFenced.
+func (s *State) Commit(ctx context.Context, p *stream.Pointer) error {
 	p.Version = PointerVersion
 	text, err := json.Marshal(p)
 	if err != nil {
@@ -38,29 +43,30 @@ func (f *Folder) Commit(ctx context.Context, p *stream.Pointer) error {
 	if err != nil {
 		return fmt.Errorf("encoding the pointer of epoch %d: %w", p.Epoch, err)
 	}
-	if err := writeAtomic(f.fs, f.at("pointers"), pointerName(p.Epoch), append(content, '\n')); err != nil {
+	if err := s.fenced(ctx); err != nil {
+		return err
+	}
+	if err := s.create(ctx, pointerName(p.Epoch), append(content, '\n')); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			err = fmt.Errorf("%w: it is there already", stream.ErrFenced)
+		}
 		return fmt.Errorf("writing the pointer of epoch %d: %w", p.Epoch, err)
 	}
 	// The epoch is committed; what cannot be deleted now is found again next time.
-	_ = f.collect()
+	_ = s.collect(ctx)
 	return nil
 }
 
-func checksum(text []byte) string {
-	sum := xxh3.Hash128(text).Bytes()
-	return hex.EncodeToString(sum[:])
-}
-
 // Pointers lists the epochs whose pointers are kept, ascending.
-func (f *Folder) Pointers() ([]int64, error) {
-	names, err := f.fs.List(f.at("pointers"))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("listing the pointers of %s: %w", f.dir, err)
+func (s *State) Pointers(ctx context.Context) ([]int64, error) {
+	listed, err := s.store.List(ctx, pointersName)
+	if err != nil {
+		return nil, fmt.Errorf("listing the pointers of %s: %w", s.store, err)
 	}
 	var epochs []int64
-	for _, name := range names {
-		if text, is := strings.CutSuffix(name, ".json"); is {
-			if n, err := strconv.ParseInt(text, 10, 64); err == nil && pointerName(n) == name {
+	for _, l := range listed {
+		if text, is := strings.CutSuffix(path.Base(l.Name), ".json"); is {
+			if n, err := strconv.ParseInt(text, 10, 64); err == nil && pointerName(n) == l.Name {
 				epochs = append(epochs, n)
 			}
 		}
@@ -70,21 +76,21 @@ func (f *Folder) Pointers() ([]int64, error) {
 }
 
 // Pointer reads the pointer of one epoch and holds it against its checksum.
-func (f *Folder) Pointer(epoch int64) (*stream.Pointer, error) {
-	name := f.at("pointers", pointerName(epoch))
-	content, err := readFile(f.fs, name)
+func (s *State) Pointer(ctx context.Context, epoch int64) (*stream.Pointer, error) {
+	name := pointerName(epoch)
+	content, err := s.store.Get(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("reading the pointer of epoch %d: %w", epoch, lost(err))
 	}
-	var s sealed
+	var seal sealed
 	p := &stream.Pointer{}
-	if err := json.Unmarshal(content, &s); err != nil {
+	if err := json.Unmarshal(content, &seal); err != nil {
 		return nil, fmt.Errorf("the pointer %s: %w: %w", name, ErrDamaged, err)
 	}
-	if sum := checksum(s.Pointer); sum != s.Checksum {
-		return nil, fmt.Errorf("the pointer %s: %w: its checksum is %s, written was %q", name, ErrDamaged, sum, s.Checksum)
+	if sum := checksum(seal.Pointer); sum != seal.Checksum {
+		return nil, fmt.Errorf("the pointer %s: %w: its checksum is %s, written was %q", name, ErrDamaged, sum, seal.Checksum)
 	}
-	if err := json.Unmarshal(s.Pointer, p); err != nil {
+	if err := json.Unmarshal(seal.Pointer, p); err != nil {
 		return nil, fmt.Errorf("the pointer %s: %w: %w", name, ErrDamaged, err)
 	}
 	if p.Version != PointerVersion {
@@ -96,51 +102,79 @@ func (f *Folder) Pointer(epoch int64) (*stream.Pointer, error) {
 	return p, nil
 }
 
-// whole reads the pointer of an epoch and holds all that it names against its
-// checksums.
-func (f *Folder) whole(ctx context.Context, epoch int64) (*stream.Pointer, error) {
-	p, err := f.Pointer(epoch)
+// read is a pointer that is kept, or what is wrong with it or its epoch.
+type read struct {
+	epoch   int64
+	pointer *stream.Pointer
+	err     error // an ErrDamaged
+}
+
+// pointers reads all that are kept, ascending. One of an older incarnation than an
+// earlier epoch's is void: the process that wrote it had been replaced, and what
+// is before it is not what it goes on from.
+func (s *State) pointers(ctx context.Context) ([]read, error) {
+	epochs, err := s.Pointers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if f.control != nil && !f.control.has(p) {
-		return nil, fmt.Errorf("epoch %d: %w: it was given up, and the control log no longer holds what came after it", epoch, ErrDamaged)
-	}
-	for _, owner := range slices.Sorted(maps.Keys(p.Generations)) {
-		object := p.Generations[owner]
-		if err := verify(f.fs, f.at("objects", object.Name), object); err != nil {
-			return nil, fmt.Errorf("the state of %s in epoch %d, %s: %w", owner, epoch, object.Name, err)
+	var all []read
+	newest := int64(0)
+	for _, epoch := range epochs {
+		p, err := s.Pointer(ctx, epoch)
+		switch {
+		case err != nil && !errors.Is(err, ErrDamaged):
+			return nil, err
+		case err == nil && p.Incarnation < newest:
+			err = fmt.Errorf("epoch %d: %w: incarnation %d committed it when incarnation %d had taken the state over", epoch, ErrDamaged, p.Incarnation, newest)
+		case err == nil:
+			newest = p.Incarnation
 		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
+		all = append(all, read{epoch, p, err})
 	}
-	return p, nil
+	return all, nil
 }
 
-// damage is what is wrong with an epoch.
-type damage struct {
-	epoch int64
-	err   error
+// verifiers is how many objects are read at once to hold them against their checksums.
+const verifiers = 8
+
+// whole holds all that a pointer names against its checksums.
+func (s *State) whole(ctx context.Context, p *stream.Pointer) error {
+	if s.control != nil && !s.control.has(p) {
+		return fmt.Errorf("epoch %d: %w: it was given up, and the control log no longer holds what came after it", p.Epoch, ErrDamaged)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(verifiers)
+	for _, owner := range slices.Sorted(maps.Keys(p.Generations)) {
+		group.Go(func() error {
+			object := p.Generations[owner]
+			if _, err := s.load(ctx, object); err != nil {
+				return fmt.Errorf("the state of %s in epoch %d, %s: %w", owner, p.Epoch, object.Name, err)
+			}
+			return context.Cause(ctx)
+		})
+	}
+	return group.Wait()
 }
 
 // newest finds the newest epoch that is whole (nil: there is none), and what is
-// wrong with those after it.
-func (f *Folder) newest(ctx context.Context) (*stream.Pointer, []damage, error) {
-	epochs, err := f.Pointers()
+// wrong with those after it, the newest first.
+func (s *State) newest(ctx context.Context) (*stream.Pointer, []read, error) {
+	all, err := s.pointers(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	var after []damage
-	for _, epoch := range slices.Backward(epochs) {
-		p, err := f.whole(ctx, epoch)
-		if err == nil {
-			return p, after, nil
+	var after []read
+	for _, r := range slices.Backward(all) {
+		if r.err == nil {
+			r.err = s.whole(ctx, r.pointer)
 		}
-		if !errors.Is(err, ErrDamaged) {
-			return nil, nil, err
+		if r.err == nil {
+			return r.pointer, after, nil
 		}
-		after = append(after, damage{epoch, err})
+		if !errors.Is(r.err, ErrDamaged) {
+			return nil, nil, r.err
+		}
+		after = append(after, r)
 	}
 	return nil, after, nil
 }
@@ -149,53 +183,75 @@ func (f *Folder) newest(ctx context.Context) (*stream.Pointer, []damage, error) 
 // pointers of damaged ones after it are set aside, as <epoch>.json.damaged, before
 // anything comes of the older one: what follows on it is another course of events,
 // in which they must not take part again.
-func (f *Folder) goOn(ctx context.Context) (*stream.Pointer, error) {
-	p, after, err := f.newest(ctx)
+func (s *State) goOn(ctx context.Context) (*stream.Pointer, error) {
+	p, after, err := s.newest(ctx)
 	if err != nil || len(after) == 0 {
 		return p, err
 	}
 	if p == nil {
 		var all []error
-		for _, d := range after {
-			all = append(all, d.err)
+		for _, r := range after {
+			all = append(all, r.err)
 		}
-		return nil, fmt.Errorf("%w: %s; nothing in it was changed:\n%w", ErrNoneWhole, f.dir, errors.Join(all...))
+		return nil, fmt.Errorf("%w: %s; nothing in it was changed:\n%w", ErrNoneWhole, s.store, errors.Join(all...))
 	}
-	for _, d := range after {
-		f.options.Logger.Error("an epoch of the state is damaged; the run goes back to the one before it that is whole",
-			"state", f.dir, "damaged", d.epoch, "goes_back_to", p.Epoch, "taken", p.Taken, "error", d.err)
-		name := f.at("pointers", pointerName(d.epoch))
-		if err := f.fs.Rename(name, name+".damaged"); err != nil {
-			return nil, fmt.Errorf("setting the damaged epoch %d aside: %w", d.epoch, err)
+	for _, r := range after {
+		s.options.Logger.Error("an epoch of the state is damaged; the run goes back to the one before it that is whole",
+			"state", s.store.String(), "damaged", r.epoch, "goes_back_to", p.Epoch, "taken", p.Taken, "error", r.err)
+		if err := s.setAside(ctx, r.epoch); err != nil {
+			return nil, fmt.Errorf("setting the damaged epoch %d aside: %w", r.epoch, err)
 		}
 	}
-	f.damaged.Store(int64(len(after)))
-	return p, syncDir(f.fs, f.at("pointers"))
+	s.damaged.Store(int64(len(after)))
+	return p, nil
+}
+
+// setAside gives a pointer another name, with what can still be read of it.
+func (s *State) setAside(ctx context.Context, epoch int64) error {
+	name := pointerName(epoch)
+	content, err := s.store.Get(ctx, name)
+	if err != nil && !errors.Is(lost(err), ErrDamaged) {
+		return err
+	}
+	if err := s.store.Put(ctx, name+".damaged", content); err != nil {
+		return err
+	}
+	return s.store.Delete(ctx, name)
 }
 
 // Damaged is the number of epochs that were damaged when Start looked for the
 // newest. It may be called from any goroutine.
-func (f *Folder) Damaged() int64 { return f.damaged.Load() }
+func (s *State) Damaged() int64 { return s.damaged.Load() }
 
-// Remove forgets an epoch's pointer; its objects go with the next collection. The
-// newest epoch that is whole cannot be removed.
-func (f *Folder) Remove(ctx context.Context, epoch int64) error {
-	epochs, err := f.Pointers()
+// Remove forgets an epoch's pointer and deletes the objects that no other reaches.
+// The newest epoch that is whole cannot be removed.
+func (s *State) Remove(ctx context.Context, epoch int64) error {
+	all, err := s.pointers(ctx)
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(epochs, epoch) {
-		return fmt.Errorf("%s keeps no epoch %d; it keeps %v", f.dir, epoch, epochs)
+	var epochs []int64
+	var forgotten, kept []read
+	for _, r := range all {
+		epochs = append(epochs, r.epoch)
+		if r.epoch == epoch {
+			forgotten = append(forgotten, r)
+		} else {
+			kept = append(kept, r)
+		}
 	}
-	p, _, err := f.newest(ctx)
+	if len(forgotten) == 0 {
+		return fmt.Errorf("%s keeps no epoch %d; it keeps %v", s.store, epoch, epochs)
+	}
+	p, _, err := s.newest(ctx)
 	if err != nil {
 		return err
 	}
 	if p != nil && p.Epoch == epoch {
 		return fmt.Errorf("epoch %d is the newest: removing it would lose what it covers", epoch)
 	}
-	if err := f.fs.Remove(f.at("pointers", pointerName(epoch))); err != nil {
+	if err := s.forget(ctx, forgotten, kept); err != nil {
 		return fmt.Errorf("removing epoch %d: %w", epoch, err)
 	}
-	return f.collect()
+	return nil
 }

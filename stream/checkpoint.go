@@ -40,11 +40,18 @@ func (c *checkpoints) loop(ctx context.Context, stop <-chan struct{}) error {
 		case <-c.run.exchange.ended:
 			return c.finish(ctx, barrierEnd)
 		case reply := <-c.requests:
-			reply <- c.take(ctx, barrierBetween)
-		case <-timer.C:
-			if c.run.cfg.Generations != nil {
-				_ = c.take(ctx, barrierBetween) // logged and counted; the next may succeed
+			err := c.take(ctx, barrierBetween)
+			reply <- err
+			if errors.Is(err, ErrFenced) {
+				return err
 			}
+		case <-timer.C:
+			if c.run.cfg.Generations == nil {
+				break
+			}
+			if err := c.take(ctx, barrierBetween); errors.Is(err, ErrFenced) {
+				return err
+			} // another failure is logged and counted; the next may succeed
 		}
 		timer.Reset(c.pause())
 	}

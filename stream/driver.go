@@ -1,6 +1,13 @@
 package stream
 
-import "context"
+import (
+	"context"
+	"errors"
+)
+
+// ErrFenced is returned by Generations and ControlLog once another process has
+// taken the state over. It ends the run: nothing that this one does counts any more.
+var ErrFenced = errors.New("another process has taken the state over")
 
 // FromStart is the position of the first record that a partition has, whichever it
 // is. No position is below 0.
@@ -108,7 +115,8 @@ type Generations interface {
 	// Read gives an object's entries in key order; a damaged one is an error.
 	Read(ctx context.Context, object Object, each func(key, value []byte) error) error
 	// Commit makes the pointer the newest, atomically, and then drops what only
-	// older pointers than the retained ones reach.
+	// older pointers than the retained ones reach. ErrFenced where another process
+	// has claimed the store since.
 	Commit(ctx context.Context, p *Pointer) error
 	Close() error
 }

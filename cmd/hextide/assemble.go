@@ -8,13 +8,11 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hextide/hextide/geo"
 	"github.com/hextide/hextide/materialize"
 	"github.com/hextide/hextide/models"
 	"github.com/hextide/hextide/pipeline"
 	"github.com/hextide/hextide/serving"
-	"github.com/hextide/hextide/statebackend"
 	"github.com/hextide/hextide/stream"
 	"github.com/hextide/hextide/web"
 	"github.com/spf13/cobra"
@@ -26,8 +24,7 @@ type assembly struct {
 	source  stream.Source
 	behind  func() map[int32]int64 // records not read yet, by partition
 	flags   *runFlags
-	folder  *statebackend.Folder
-	control *statebackend.ControlFile
+	state   *claimedState
 	sinks   []stream.Sink
 	store   *serving.Store
 	redis   *materialize.Redis
@@ -39,24 +36,24 @@ type assembly struct {
 }
 
 // assemble makes everything and starts serving; nothing runs yet.
-func (a *assembly) assemble() error {
-	if err := a.openState(); err != nil {
+func (a *assembly) assemble(ctx context.Context) error {
+	var err error
+	if a.state, err = a.flags.state.claim(a.plan.Name); err != nil {
 		return err
 	}
-	if err := a.makeSinks(); err != nil {
+	if err := a.makeSinks(ctx); err != nil {
 		return err
 	}
 	config := stream.Config{
-		Plan: a.plan, Source: a.source, Sinks: a.sinks, Generations: a.folder, Logger: slog.Default(), Crash: crashPoints(),
+		Plan: a.plan, Source: a.source, Sinks: a.sinks, Generations: a.state, Logger: slog.Default(), Crash: crashPoints(),
 		Shape:  stream.Shape{Shards: a.flags.shards, Workers: a.flags.workers},
 		Timing: a.flags.timing, Range: stream.Range{Bounded: a.flags.bounded},
 	}
-	var err error
 	switch {
 	case !a.flags.bounded:
-		config.Control = a.control
+		config.Control = a.state.control
 	case a.flags.control != "":
-		if config.Replay, err = statebackend.ReadControl(vfs.Default, a.flags.control); err != nil {
+		if config.Replay, err = a.flags.state.readControl(ctx, a.flags.control); err != nil {
 			return err
 		}
 	}
@@ -66,24 +63,13 @@ func (a *assembly) assemble() error {
 	return a.serve()
 }
 
-// openState claims the state folder before anything in it or beside it is touched:
-// it may be another process's.
-func (a *assembly) openState() (err error) {
-	a.folder = statebackend.Open(vfs.Default, a.flags.state, statebackend.Options{Pipeline: a.plan.Name, Logger: slog.Default()})
-	if err := a.folder.Claim(); err != nil {
-		return err
-	}
-	a.control, err = a.folder.OpenControl()
-	return err
-}
-
 // nearlyRead is how many records may be unread where a run counts as caught up: a
 // second or so of a busy topic.
 const nearlyRead = 10_000
 
 // makeSinks makes the store, which lookups need, and the sinks that the
 // definition and the flags name.
-func (a *assembly) makeSinks() error {
+func (a *assembly) makeSinks(ctx context.Context) error {
 	a.store = serving.NewStore(a.plan, serving.Bounds{Keep: a.flags.serving.keep, Memory: int64(a.flags.serving.keepMemory)})
 	a.sinks = append(a.sinks, a.store)
 	if a.plan.Sinks.Redis != nil {
@@ -114,14 +100,14 @@ func (a *assembly) makeSinks() error {
 		}
 		a.sinks = append(a.sinks, feed)
 	} else {
-		a.sinks = append(a.sinks, materialize.NewRecords(a.flags.state)) // dead letters and late records have a place
+		a.sinks = append(a.sinks, materialize.NewRecords(a.flags.state.folder())) // dead letters and late records have a place
 	}
 	if a.flags.out != "" {
-		epochs, err := a.folder.Pointers()
+		epochs, err := a.state.Pointers(ctx)
 		if err != nil {
 			return err
 		}
-		if err := claimOut(a.flags.state, a.flags.out, len(epochs) > 0); err != nil {
+		if err := claimOut(a.flags.state.folder(), a.flags.out, len(epochs) > 0); err != nil {
 			return err
 		}
 		if a.snap, err = materialize.NewSnapshot(a.flags.out, a.plan, materialize.SnapshotOptions{}); err != nil {
@@ -220,11 +206,8 @@ func (a *assembly) close() error {
 		defer cancel()
 		a.server.Close(ctx)
 	}
-	if a.control != nil {
-		errs = append(errs, a.control.Close())
-	}
-	if a.folder != nil {
-		errs = append(errs, a.folder.Close())
+	if a.state != nil {
+		errs = append(errs, a.state.close())
 	}
 	errs = append(errs, a.source.Close())
 	return errors.Join(errs...)

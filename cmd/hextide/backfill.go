@@ -94,7 +94,7 @@ func (f *backfillFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	for _, name := range source.Empty() {
 		slog.Warn("an input file holds no records", "file", name)
 	}
-	folder := statebackend.Open(vfs.Default, state, statebackend.Options{Pipeline: plan.Name, Logger: slog.Default()})
+	folder := statebackend.Open(statebackend.NewFolder(vfs.Default, state), statebackend.Options{Pipeline: plan.Name, Logger: slog.Default()})
 	if err := folder.Claim(); err != nil {
 		return err
 	}

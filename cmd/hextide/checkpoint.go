@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hextide/hextide/statebackend"
 	"github.com/spf13/cobra"
 )
@@ -18,7 +18,7 @@ import (
 func newCheckpoint() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "checkpoint",
-		Short: "Look at the checkpoints of a state folder",
+		Short: "Look at the checkpoints of a state",
 		Args:  cobra.ArbitraryArgs,
 		RunE:  group,
 		Example: `  hextide checkpoint ls --state hextide-state
@@ -26,43 +26,49 @@ func newCheckpoint() *cobra.Command {
   hextide checkpoint gc --dry-run --state hextide-state`,
 	}
 	k := &kept{}
-	c.PersistentFlags().StringVar(&k.state, "state", "hextide-state", "state folder")
+	k.state.add(c.PersistentFlags())
 	c.AddCommand(k.list(), k.show(), k.remove(), k.garbage())
 	return c
 }
 
-// kept is the state folder that is looked at.
-type kept struct{ state string }
+// kept is the state that is looked at.
+type kept struct{ state stateSettings }
 
-// open finds the epochs of the folder, and changes nothing.
-func (k *kept) open() (*statebackend.Folder, []int64, error) {
-	switch info, err := os.Stat(k.state); {
-	case errors.Is(err, os.ErrNotExist):
-		return nil, nil, usagef("there is no state folder %s", k.state)
-	case err != nil:
-		return nil, nil, fmt.Errorf("looking at the state folder: %w", err)
-	case !info.IsDir():
-		return nil, nil, usagef("%s is not a folder", k.state)
+// open finds the epochs of the state, and changes nothing.
+func (k *kept) open(ctx context.Context) (*statebackend.State, []int64, error) {
+	store, err := k.state.store(k.state.address)
+	if err != nil {
+		return nil, nil, err
 	}
-	folder := statebackend.Open(vfs.Default, k.state, statebackend.Options{})
-	epochs, err := folder.Pointers()
+	if _, is := store.(*statebackend.Folder); is {
+		switch info, err := os.Stat(k.state.address); {
+		case errors.Is(err, os.ErrNotExist):
+			return nil, nil, usagef("there is no state folder %s", k.state.address)
+		case err != nil:
+			return nil, nil, fmt.Errorf("looking at the state folder: %w", err)
+		case !info.IsDir():
+			return nil, nil, usagef("%s is not a folder", k.state.address)
+		}
+	}
+	state := statebackend.Open(store, statebackend.Options{Grace: orphanGrace})
+	epochs, err := state.Pointers(ctx)
 	if err == nil && len(epochs) == 0 {
-		err = usagef("%s holds no checkpoints", k.state)
+		err = usagef("%s holds no checkpoints", k.state.address)
 	}
-	return folder, epochs, err
+	return state, epochs, err
 }
 
-// of finds the folder that keeps an epoch.
-func (k *kept) of(text string) (*statebackend.Folder, int64, error) {
+// of finds the state that keeps an epoch.
+func (k *kept) of(ctx context.Context, text string) (*statebackend.State, int64, error) {
 	epoch, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		return nil, 0, usagef("%q is no epoch: 'hextide checkpoint ls' lists them", text)
 	}
-	folder, epochs, err := k.open()
+	state, epochs, err := k.open(ctx)
 	if err == nil && !slices.Contains(epochs, epoch) {
-		err = usagef("%s keeps no epoch %d; it keeps %v", k.state, epoch, epochs)
+		err = usagef("%s keeps no epoch %d; it keeps %v", k.state.address, epoch, epochs)
 	}
-	return folder, epoch, err
+	return state, epoch, err
 }
 
 func (k *kept) list() *cobra.Command {
@@ -70,14 +76,14 @@ func (k *kept) list() *cobra.Command {
 		Use: "ls", Short: "List the epochs that are kept", Example: "  hextide checkpoint ls --state hextide-state",
 		Args: arguments(0, 0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			folder, epochs, err := k.open()
+			state, epochs, err := k.open(c.Context())
 			if err != nil {
 				return err
 			}
 			out := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
 			fmt.Fprintln(out, "EPOCH\tPIPELINE\tTAKEN\tINCARNATION\tGENERATIONS\tBYTES\tEVENTS")
 			for _, epoch := range epochs {
-				p, err := folder.Pointer(epoch)
+				p, err := state.Pointer(c.Context(), epoch)
 				if errors.Is(err, statebackend.ErrDamaged) {
 					fmt.Fprintf(out, "%d\tdamaged\n", epoch)
 					continue
@@ -101,11 +107,11 @@ func (k *kept) show() *cobra.Command {
 		Use: "show EPOCH", Short: "Show one epoch's pointer as JSON", Example: "  hextide checkpoint show 12 --state hextide-state",
 		Args: arguments(1, 1, "one epoch"),
 		RunE: func(c *cobra.Command, given []string) error {
-			folder, epoch, err := k.of(given[0])
+			state, epoch, err := k.of(c.Context(), given[0])
 			if err != nil {
 				return err
 			}
-			p, err := folder.Pointer(epoch)
+			p, err := state.Pointer(c.Context(), epoch)
 			if err != nil {
 				return err
 			}
@@ -124,15 +130,15 @@ func (k *kept) remove() *cobra.Command {
 		Use: "rm EPOCH", Short: "Forget an epoch; the newest that is whole cannot be", Example: "  hextide checkpoint rm 11 --state hextide-state",
 		Args: arguments(1, 1, "one epoch"),
 		RunE: func(c *cobra.Command, given []string) error {
-			folder, epoch, err := k.of(given[0])
+			state, epoch, err := k.of(c.Context(), given[0])
 			if err != nil {
 				return err
 			}
-			if err := folder.Claim(); err != nil {
+			if err := state.Claim(); err != nil {
 				return err // a running process owns the folder
 			}
-			defer folder.Close()
-			if err := folder.Remove(c.Context(), epoch); err != nil {
+			defer state.Close()
+			if err := state.Remove(c.Context(), epoch); err != nil {
 				return err
 			}
 			say(c, "epoch %d is forgotten", epoch)
@@ -147,27 +153,28 @@ func (k *kept) garbage() *cobra.Command {
 		Use: "gc", Short: "Delete what no epoch that is kept reaches",
 		Long: `Lists the objects that no epoch names any more, with bytes and age, and deletes
 those that are old enough. A run does so by itself whenever it has committed an
-epoch; this is for folders in which none is running. With --dry-run nothing is
-deleted, and a run may be using the folder: what it is writing for an epoch to
-come is then among the list.`,
+epoch; this is for a state that none is using. With --dry-run nothing is deleted,
+and a run may be using the state: what it is writing for an epoch to come is then
+among the list. In a bucket it may do so anyway, if --older is more than a
+checkpoint takes.`,
 		Example: "  hextide checkpoint gc --dry-run --state hextide-state\n  hextide checkpoint gc --older 24h --state hextide-state",
 		Args:    arguments(0, 0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			folder, _, err := k.open()
+			state, _, err := k.open(c.Context())
 			if err != nil {
 				return err
 			}
-			var garbage []statebackend.Garbage
+			var garbage []statebackend.Listed
 			if dry {
-				garbage, err = folder.Garbage()
-			} else if err = folder.Claim(); err == nil {
-				defer folder.Close()
-				garbage, err = folder.RemoveGarbage(time.Now().Add(-older))
+				garbage, err = state.Garbage(c.Context())
+			} else if err = state.Claim(); err == nil {
+				defer state.Close()
+				garbage, err = state.RemoveGarbage(c.Context(), time.Now().Add(-older))
 			}
 			if err != nil {
 				return err
 			}
-			return listGarbage(c, garbage, dry)
+			return listGarbage(c, state, garbage, dry)
 		},
 	}
 	c.Flags().BoolVar(&dry, "dry-run", false, "delete nothing")
@@ -175,14 +182,14 @@ come is then among the list.`,
 	return c
 }
 
-func listGarbage(c *cobra.Command, garbage []statebackend.Garbage, dry bool) error {
+func listGarbage(c *cobra.Command, state *statebackend.State, garbage []statebackend.Listed, dry bool) error {
 	out := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
 	if len(garbage) > 0 {
 		fmt.Fprintln(out, "OBJECT\tBYTES\tAGE")
 	}
 	bytes := int64(0)
 	for _, g := range garbage {
-		fmt.Fprintf(out, "%s\t%d\t%s\n", g.Path, g.Size, time.Since(g.Written).Round(time.Second))
+		fmt.Fprintf(out, "%s/%s\t%d\t%s\n", state, g.Name, g.Size, time.Since(g.Modified).Round(time.Second))
 		bytes += g.Size
 	}
 	if err := out.Flush(); err != nil {

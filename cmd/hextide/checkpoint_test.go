@@ -17,7 +17,7 @@ import (
 func committed(t *testing.T, epochs int64) string {
 	t.Helper()
 	state := filepath.Join(t.TempDir(), "state")
-	f := statebackend.Open(vfs.Default, state, statebackend.Options{Pipeline: "p"})
+	f := statebackend.Open(statebackend.NewFolder(vfs.Default, state), statebackend.Options{Pipeline: "p"})
 	ctx := context.Background()
 	if _, _, err := f.Start(ctx); err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestCheckpointIsForgotten(t *testing.T) {
 	if epochs := lines(do(t, exitDone, "checkpoint", "ls", "--state", state).out.String(), "p "); len(epochs) != 2 {
 		t.Errorf("kept: %q", epochs)
 	}
-	holder := statebackend.Open(vfs.Default, state, statebackend.Options{})
+	holder := statebackend.Open(statebackend.NewFolder(vfs.Default, state), statebackend.Options{})
 	if err := holder.Claim(); err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func runDemo(c *cobra.Command, f *runFlags, speed float64) error {
 	if err != nil {
 		return err
 	}
-	f.state = filepath.Join(folder, "state")
+	f.state.address = filepath.Join(folder, "state")
 	f.kafka.cluster.Brokers, f.redis.addresses, f.redis.waiting = broker.ListenAddrs(), []string{cache.Addr()}, 1_000_000
 	f.serving.grpc, f.serving.http = free(f.serving.grpc), free(f.serving.http)
 	return f.demonstrate(c, plan, events, speed)

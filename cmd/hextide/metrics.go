@@ -51,7 +51,15 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	cells, bytes := c.run.store.Size()
 	send(prometheus.GaugeValue, "store_cells", "Cells with a row in the serving store.", float64(cells))
 	send(prometheus.GaugeValue, "store_bytes", "Memory of the serving store's rows and their index.", float64(bytes))
-	send(prometheus.GaugeValue, "epochs_damaged", "Epochs of the state that were damaged when this process started, which went back behind them.", float64(c.run.folder.Damaged()))
+	send(prometheus.GaugeValue, "epochs_damaged", "Epochs of the state that were damaged when this process started, which went back behind them.", float64(c.run.state.Damaged()))
+	if c.run.state.bucket != nil {
+		for _, u := range c.run.state.bucket.Usage() {
+			send(prometheus.CounterValue, "state_calls_total", "Calls of the store of the state.", float64(u.Calls), "operation", u.Operation)
+			send(prometheus.CounterValue, "state_errors_total", "Calls of the store of the state that failed for good.", float64(u.Errors), "operation", u.Operation)
+			send(prometheus.CounterValue, "state_retries_total", "Requests to the store of the state after a call's first.", float64(u.Retries), "operation", u.Operation)
+			send(prometheus.CounterValue, "state_bytes_total", "Content that went to or came from the store of the state, that of failed requests too.", float64(u.Bytes), "operation", u.Operation)
+		}
+	}
 	if c.run.redis != nil {
 		waiting, dropped, written := c.run.redis.Waiting()
 		send(prometheus.GaugeValue, "redis_waiting", "Entities whose newest row Redis does not have yet.", float64(waiting))

@@ -18,7 +18,7 @@ type runFlags struct {
 	kafka    kafkaSettings
 	redis    redisSettings
 	serving  servingSettings
-	state    string
+	state    stateSettings
 	out      string
 	bounded  bool
 	control  string
@@ -41,8 +41,8 @@ func newRun() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run FILE",
 		Short: "Run a pipeline live",
-		Long: `Reads the definition's topic, keeps the state in a local folder, writes to the
-definition's sinks and serves lookups, until it is stopped: SIGTERM ends with a
+		Long: `Reads the definition's topic, keeps the state in a folder or in a bucket (--state
+s3://bucket/prefix), writes to the definition's sinks and serves lookups, until it is stopped: SIGTERM ends with a
 checkpoint. With --bounded it reads up to the end that the topic has at the
 start, and ends as a backfill does.`,
 		Example: `  hextide run examples/sf-taxi.yaml --brokers localhost:9092 --redis localhost:6379
@@ -61,10 +61,11 @@ start, and ends as a backfill does.`,
 	f.redis.add(c)
 	f.serving.add(c)
 	flags := c.Flags()
-	flags.StringVar(&f.state, "state", "hextide-state", "folder of checkpoints")
+	f.state.add(flags)
+	flags.StringVar(&f.state.local, "local", "", "with --state s3://...: folder for what stays on this machine (default "+defaultState+")")
 	flags.StringVar(&f.out, "out", "", "write final rows as a snapshot into this folder too")
 	flags.BoolVar(&f.bounded, "bounded", false, "end at the end offsets found at the start")
-	flags.StringVar(&f.control, "control", "", "with --bounded: state folder of the live run whose rows are to be had again: partitions leave the watermark and come back as they did there")
+	flags.StringVar(&f.control, "control", "", "with --bounded: state (folder or s3://...) of the live run whose rows are to be had again: partitions leave the watermark and come back as they did there")
 	wholeVar(flags, &f.shards, "shards", 64, 1, maxShards, "number of shards; fixed once there is state")
 	wholeVar(flags, &f.workers, "workers", runtime.GOMAXPROCS(0), 1, maxWorkers, "goroutines that run shards; changes no result")
 	wholeVar(flags, &f.batch, "batch", 8192, 1, maxBatch, "records a batch; changes no result")
@@ -87,13 +88,16 @@ func (f *runFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	if err := f.serving.check(); err != nil {
 		return err
 	}
+	if err := f.state.check(); err != nil {
+		return err
+	}
 	a, err := f.open(c.Context(), plan)
 	if err != nil {
 		return err
 	}
 	defer a.close()
 	bound := a.server.Bound()
-	slog.Info("the pipeline starts", "pipeline", plan.Name, "topic", topic, "grpc", bound.GRPC, "http", bound.HTTP, "state", f.state)
+	slog.Info("the pipeline starts", "pipeline", plan.Name, "topic", topic, "grpc", bound.GRPC, "http", bound.HTTP, "state", f.state.address)
 	summary, err := a.work(c.Context())
 	if err != nil {
 		return err
@@ -103,7 +107,7 @@ func (f *runFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	if err := a.finish(c, summary); err != nil {
 		return err
 	}
-	dead, late := filepath.Join(f.state, "dead"), filepath.Join(f.state, "late")
+	dead, late := filepath.Join(f.state.folder(), "dead"), filepath.Join(f.state.folder(), "late")
 	if feed := plan.Sinks.Feed; feed != nil {
 		dead, late = "topic "+feed.Topic+".dead", "topic "+feed.Topic+".late"
 	}
@@ -118,7 +122,7 @@ func (f *runFlags) open(ctx context.Context, plan *pipeline.Plan) (*assembly, er
 		return nil, err
 	}
 	a := &assembly{plan: plan, source: source, behind: source.Behind, flags: f}
-	if err := a.assemble(); err != nil {
+	if err := a.assemble(ctx); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
 	return a, nil

@@ -61,7 +61,7 @@ and says so, and another try takes a newer one.`,
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.state, "state", "hextide-state", "state folder")
+	f.state.add(flags)
 	flags.StringVar(&f.epoch, "epoch", "", "epoch to export: 'hextide checkpoint ls' lists them (default: the newest that is whole)")
 	flags.StringVar(&f.out, "out", "", "folder of the export; it must be empty or missing")
 	return c
@@ -71,7 +71,7 @@ func (f *stateFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	if err := f.checkOut(); err != nil {
 		return err
 	}
-	folder, epochs, err := f.wanted()
+	folder, epochs, err := f.wanted(c.Context())
 	if err != nil {
 		return err
 	}
@@ -89,18 +89,18 @@ func (f *stateFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 		if f.epoch != "" || !errors.Is(err, statebackend.ErrDamaged) {
 			return err
 		}
-		slog.Warn("an epoch of the state is damaged; the one before is exported", "state", f.state, "damaged", epoch, "error", err)
+		slog.Warn("an epoch of the state is damaged; the one before is exported", "state", f.state.address, "damaged", epoch, "error", err)
 		damaged = append(damaged, err)
 	}
-	return fmt.Errorf("%w: %s:\n%w", statebackend.ErrNoneWhole, f.state, errors.Join(damaged...))
+	return fmt.Errorf("%w: %s:\n%w", statebackend.ErrNoneWhole, f.state.address, errors.Join(damaged...))
 }
 
 // wanted are the epochs to try, the last one first.
-func (f *stateFlags) wanted() (*statebackend.Folder, []int64, error) {
+func (f *stateFlags) wanted(ctx context.Context) (*statebackend.State, []int64, error) {
 	if f.epoch == "" {
-		return f.open()
+		return f.open(ctx)
 	}
-	folder, epoch, err := f.of(f.epoch)
+	folder, epoch, err := f.of(ctx, f.epoch)
 	return folder, []int64{epoch}, err
 }
 
@@ -109,16 +109,16 @@ func (f *stateFlags) checkOut() error {
 	if f.out == "" {
 		return usagef("no folder for the export: --out DIR")
 	}
-	state, err := filepath.Abs(f.state)
+	state, err := filepath.Abs(f.state.folder())
 	if err != nil {
-		return fmt.Errorf("the folder %s: %w", f.state, err)
+		return fmt.Errorf("the folder %s: %w", f.state.folder(), err)
 	}
 	out, err := filepath.Abs(f.out)
 	if err != nil {
 		return fmt.Errorf("the folder %s: %w", f.out, err)
 	}
 	if strings.HasPrefix(out, state+string(filepath.Separator)) {
-		return usagef("%s lies in the state folder %s, in which nothing is written", f.out, f.state)
+		return usagef("%s lies in the state folder %s, in which nothing is written", f.out, f.state.folder())
 	}
 	switch entries, err := os.ReadDir(f.out); {
 	case errors.Is(err, os.ErrNotExist):
@@ -135,8 +135,8 @@ func (f *stateFlags) checkOut() error {
 }
 
 // export writes one epoch. A run that goes on may have dropped it meanwhile.
-func (f *stateFlags) export(ctx context.Context, plan *pipeline.Plan, folder *statebackend.Folder, epoch int64) (*materialize.StateManifest, error) {
-	p, err := folder.Pointer(epoch)
+func (f *stateFlags) export(ctx context.Context, plan *pipeline.Plan, folder *statebackend.State, epoch int64) (*materialize.StateManifest, error) {
+	p, err := folder.Pointer(ctx, epoch)
 	if err == nil {
 		var m *materialize.StateManifest
 		if m, err = materialize.ExportState(ctx, f.out, plan, p, folder); err == nil {
@@ -144,8 +144,8 @@ func (f *stateFlags) export(ctx context.Context, plan *pipeline.Plan, folder *st
 		}
 	}
 	gone := errors.Is(err, statebackend.ErrDamaged) || errors.Is(err, os.ErrNotExist)
-	if epochs, failed := folder.Pointers(); gone && failed == nil && !slices.Contains(epochs, epoch) {
-		return nil, fmt.Errorf("epoch %d was dropped while it was read, by the run that uses %s (it keeps %v now): export again", epoch, f.state, epochs)
+	if epochs, failed := folder.Pointers(ctx); gone && failed == nil && !slices.Contains(epochs, epoch) {
+		return nil, fmt.Errorf("epoch %d was dropped while it was read, by the run that uses %s (it keeps %v now): export again", epoch, f.state.address, epochs)
 	}
 	return nil, err
 }

@@ -172,7 +172,7 @@ func TestStateExport(t *testing.T) {
 	newest, files := newestFiles(t, state)
 	hold := func(dir string, epoch int64) {
 		t.Helper()
-		p, err := statebackend.Open(vfs.Default, state, statebackend.Options{}).Pointer(epoch)
+		p, err := statebackend.Open(statebackend.NewFolder(vfs.Default, state), statebackend.Options{}).Pointer(t.Context(), epoch)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -267,8 +267,8 @@ func TestStateExportOfDroppedEpoch(t *testing.T) {
 		t.Fatal(err)
 	}
 	state := committed(t, 2)
-	f := &stateFlags{kept: kept{state: state}, out: filepath.Join(t.TempDir(), "out")}
-	folder, epochs, err := f.open()
+	f := &stateFlags{kept: kept{state: stateSettings{address: state}}, out: filepath.Join(t.TempDir(), "out")}
+	folder, epochs, err := f.open(t.Context())
 	if err != nil || len(epochs) != 2 {
 		t.Fatalf("%v, %v", epochs, err)
 	}

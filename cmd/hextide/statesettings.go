@@ -1,0 +1,134 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hextide/hextide/statebackend"
+	"github.com/hextide/hextide/stream"
+	"github.com/spf13/pflag"
+)
+
+// defaultState is the folder of a state where none is named.
+const defaultState = "hextide-state"
+
+// orphanGrace is how old an object in a bucket must be to be deleted, where no
+// pointer ever named it: another process may be just committing it.
+const orphanGrace = time.Hour
+
+// stateSettings say where state is kept.
+type stateSettings struct {
+	address  string // a folder's path or s3://bucket/prefix
+	endpoint string
+	timeout  time.Duration
+	local    string // beside a bucket; empty: defaultState
+}
+
+func (s *stateSettings) add(f *pflag.FlagSet) {
+	f.StringVar(&s.address, "state", defaultState, "folder of checkpoints, or s3://bucket/prefix")
+	f.StringVar(&s.endpoint, "s3-endpoint", "", "URL of the server of s3:// (default: Amazon's)")
+	timeVar(f, &s.timeout, "s3-timeout", 30*time.Second, time.Millisecond, "how long a request to s3:// may stand still before it is tried again")
+}
+
+// bucketScheme begins the address of a state in a bucket.
+const bucketScheme = "s3://"
+
+func (s *stateSettings) inBucket() bool { return strings.HasPrefix(s.address, bucketScheme) }
+
+// check refuses a folder beside a folder.
+func (s *stateSettings) check() error {
+	if s.local != "" && !s.inBucket() {
+		return usagef("--local goes with --state s3://bucket/prefix: beside a folder there is no other")
+	}
+	return nil
+}
+
+// folder is where on this machine a run keeps what it must keep there: the state
+// itself, or what is beside a bucket.
+func (s *stateSettings) folder() string {
+	if s.inBucket() {
+		return cmp.Or(s.local, defaultState)
+	}
+	return s.address
+}
+
+// store names the store at an address. It reaches for nothing.
+func (s *stateSettings) store(address string) (statebackend.Store, error) {
+	if !strings.HasPrefix(address, bucketScheme) {
+		return statebackend.NewFolder(vfs.Default, address), nil
+	}
+	at, err := url.Parse(address)
+	if err != nil || at.RawQuery != "" || at.Fragment != "" || at.User != nil {
+		return nil, usagef("a state in a bucket is s3://bucket/prefix, not %q", address)
+	}
+	bucket, err := statebackend.NewS3(statebackend.S3Options{
+		Bucket: at.Host, Prefix: strings.Trim(at.Path, "/"), Endpoint: s.endpoint, Timeout: s.timeout,
+		Region: cmp.Or(os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")),
+	})
+	if err != nil {
+		return nil, usagef("%w", err)
+	}
+	return bucket, nil
+}
+
+// readControl reads the control log of a state at an address.
+func (s *stateSettings) readControl(ctx context.Context, address string) ([]stream.ControlEntry, error) {
+	store, err := s.store(address)
+	if err != nil {
+		return nil, err
+	}
+	return statebackend.Open(store, statebackend.Options{}).ReadControl(ctx)
+}
+
+// claimedState is a state that this process owns, with what else it holds for it.
+type claimedState struct {
+	*statebackend.State
+	control stream.ControlLog
+	bucket  *statebackend.S3  // nil: the state is in a folder
+	local   statebackend.Lock // of the folder beside a bucket
+}
+
+// claim claims the folder of the state, or the one beside it, before anything in
+// it is touched: it may be another process's.
+func (s *stateSettings) claim(pipeline string) (*claimedState, error) {
+	store, err := s.store(s.address)
+	if err != nil {
+		return nil, err
+	}
+	c := &claimedState{}
+	options := statebackend.Options{Pipeline: pipeline, Logger: slog.Default()}
+	if bucket, is := store.(*statebackend.S3); is {
+		c.bucket, options.Grace = bucket, orphanGrace
+		if c.local, err = statebackend.NewFolder(vfs.Default, s.folder()).Lock(); err != nil {
+			return nil, err
+		}
+	}
+	c.State = statebackend.Open(store, options)
+	if err = c.Claim(); err == nil {
+		c.control, err = c.OpenControl()
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+// close gives the state up.
+func (c *claimedState) close() error {
+	var errs []error
+	if c.control != nil {
+		errs = append(errs, c.control.Close())
+	}
+	errs = append(errs, c.Close())
+	if c.local != nil {
+		errs = append(errs, c.local.Close())
+	}
+	return errors.Join(errs...)
+}

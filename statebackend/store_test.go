@@ -1,0 +1,427 @@
+package statebackend
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hextide/hextide/internal/testserver"
+	"github.com/hextide/hextide/stream"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+)
+
+// bucket names a place on a server; requests that stand still are given up soon.
+func bucket(t *testing.T, server *testserver.S3, prefix string) *S3 {
+	t.Helper()
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	s, err := NewS3(S3Options{
+		Bucket: testserver.S3Bucket, Prefix: prefix, Endpoint: server.URL(), Timeout: time.Second, Transport: transport,
+		Credentials: credentials.NewStaticV4("key", "secret", ""),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// heals are the faults that another request does not meet.
+var heals = []testserver.Fault{testserver.ServerError, testserver.SlowDown, testserver.TornUpload, testserver.TornDownload, testserver.LostAnswer}
+
+// stores are all drivers, each with an empty store.
+func stores(t *testing.T) map[string]Store {
+	t.Helper()
+	failing := testserver.NewS3(t)
+	failing.Fail(testserver.Randomly(1, 0.3, heals[:4]...)) // an answer that is lost changes what Create says: that has a test of its own
+	return map[string]Store{
+		"folder":            NewFolder(vfs.Default, t.TempDir()),
+		"folder in memory":  NewFolder(vfs.NewMem(), "state"),
+		"bucket":            bucket(t, testserver.NewS3(t), ""),
+		"prefix":            bucket(t, testserver.NewS3(t), "some/where"),
+		"bucket that fails": bucket(t, failing, "p"),
+	}
+}
+
+// each runs a test of what every driver must do.
+func each(t *testing.T, test func(t *testing.T, s Store)) {
+	for name, s := range stores(t) {
+		t.Run(name, func(t *testing.T) { test(t, s) })
+	}
+}
+
+func names(t *testing.T, s Store, folder string) []string {
+	t.Helper()
+	listed, err := s.List(t.Context(), folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, l := range listed {
+		all = append(all, l.Name)
+	}
+	return all
+}
+
+func TestStoreGivesBackWhatWasPut(t *testing.T) {
+	each(t, func(t *testing.T, s Store) {
+		big := make([]byte, 20<<20+7)
+		random := rand.NewChaCha8([32]byte{1})
+		_, _ = random.Read(big)
+		for name, content := range map[string][]byte{
+			"a": []byte("short"), "x/empty": {}, "x/y/big": big, "x/odd é +%&=?name": []byte("odd"),
+		} {
+			for range 2 { // the second one in place of the first
+				if err := s.Put(t.Context(), name, content); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := s.Get(t.Context(), name)
+			if err != nil || !bytes.Equal(got, content) {
+				t.Fatalf("%s: %d bytes of %d, %v", name, len(got), len(content), err)
+			}
+		}
+		if err := s.Put(t.Context(), "a", []byte("another")); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Get(t.Context(), "a"); err != nil || string(got) != "another" {
+			t.Fatalf("%q, %v", got, err)
+		}
+		for _, name := range []string{"none", "x/none", "none/x"} {
+			if _, err := s.Get(t.Context(), name); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestStoreLists(t *testing.T) {
+	each(t, func(t *testing.T, s Store) {
+		if got := names(t, s, "x"); got != nil {
+			t.Fatalf("an empty store lists %q", got)
+		}
+		begun := time.Now().Add(-time.Minute)
+		want := []string{"x/1", "x/a/b/c", "x/a/d", "x/b"}
+		for _, name := range append([]string{"y/1", "xy"}, want...) {
+			if err := s.Put(t.Context(), name, []byte(name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := names(t, s, "x"); !slices.Equal(got, want) {
+			t.Fatalf("it lists %q", got)
+		}
+		listed, err := s.List(t.Context(), "x/a")
+		if err != nil || len(listed) != 2 {
+			t.Fatal(listed, err)
+		}
+		for _, l := range listed {
+			if l.Size != int64(len(l.Name)) || l.Modified.Before(begun) || l.Modified.After(time.Now().Add(time.Minute)) {
+				t.Errorf("%+v", l)
+			}
+		}
+	})
+}
+
+// A list has more than a thousand names, as many as one answer of S3 holds.
+func TestStoreListsMany(t *testing.T) {
+	for name, s := range map[string]Store{"folder": NewFolder(vfs.NewMem(), "state"), "bucket": bucket(t, testserver.NewS3(t), "p")} {
+		t.Run(name, func(t *testing.T) {
+			var want []string
+			for i := range 2100 {
+				want = append(want, fmt.Sprintf("many/%04d", i))
+				if err := s.Put(t.Context(), want[i], nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := names(t, s, "many"); !slices.Equal(got, want) {
+				t.Fatalf("%d of %d", len(got), len(want))
+			}
+			if err := s.Delete(t.Context(), want...); err != nil {
+				t.Fatal(err)
+			}
+			if got := names(t, s, "many"); got != nil {
+				t.Fatalf("%d are left", len(got))
+			}
+		})
+	}
+}
+
+func TestStoreDeletes(t *testing.T) {
+	each(t, func(t *testing.T, s Store) {
+		for _, name := range []string{"x/1", "x/2/3", "x/2/4"} {
+			if err := s.Put(t.Context(), name, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 { // what is not there is no error
+			if err := s.Delete(t.Context(), "x/1", "x/2/3", "none", "x/none/none"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Delete(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := names(t, s, "x"); !slices.Equal(got, []string{"x/2/4"}) {
+			t.Fatalf("left are %q", got)
+		}
+	})
+}
+
+// Of many that create an object at once one succeeds, and its content stays.
+func TestStoreCreatesOnce(t *testing.T) {
+	each(t, func(t *testing.T, s Store) {
+		for round := range 10 {
+			name := fmt.Sprint("claims/", round)
+			var wg sync.WaitGroup
+			var winner atomic.Int64
+			for i := range int64(8) {
+				wg.Go(func() {
+					err := s.Create(t.Context(), name, fmt.Append(nil, i+1))
+					switch {
+					case err == nil && !winner.CompareAndSwap(0, i+1):
+						t.Errorf("%d and %d created %s", winner.Load(), i+1, name)
+					case err != nil && !errors.Is(err, fs.ErrExist):
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			if got, err := s.Get(t.Context(), name); err != nil || string(got) != fmt.Sprint(winner.Load()) {
+				t.Errorf("%d created it, it holds %q, %v", winner.Load(), got, err)
+			}
+		}
+	})
+}
+
+// epochs makes a state of the epochs 1 to n in a store.
+func epochs(t *testing.T, s Store, n int64) *State {
+	t.Helper()
+	f := Open(s, Options{Pipeline: "p", Grace: time.Hour})
+	if _, _, err := f.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for epoch := int64(1); epoch <= n; epoch++ {
+		if err := commit(f, epoch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+// A state goes on from its newest whole epoch, whatever keeps it: a pointer or an
+// object that is changed, cut short or gone is gone back behind.
+func TestStateOfEachStore(t *testing.T) {
+	each(t, func(t *testing.T, s Store) {
+		f := epochs(t, s, 5)
+		if kept, err := f.Pointers(t.Context()); err != nil || !slices.Equal(kept, []int64{3, 4, 5}) || len(names(t, s, objectsName)) != 3 {
+			t.Fatalf("kept %v, %v; %q", kept, err, names(t, s, objectsName))
+		}
+		if err := f.Remove(t.Context(), 3); err != nil || len(names(t, s, objectsName)) != 2 {
+			t.Fatalf("%v; %q", err, names(t, s, objectsName))
+		}
+		p, err := f.Pointer(t.Context(), 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		object := objectPath(p.Generations["shard/0"])
+		whole, err := s.Get(t.Context(), object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		flipped := slices.Clone(whole)
+		flipped[len(whole)/2] ^= 1
+		for i, damaged := range [][]byte{flipped, whole[:len(whole)/2], nil} {
+			epoch := int64(5 + i)
+			if err := s.Delete(t.Context(), object); err != nil {
+				t.Fatal(err)
+			}
+			if damaged != nil {
+				if err := s.Put(t.Context(), object, damaged); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+			f = Open(s, Options{Pipeline: "p", Grace: time.Hour})
+			n, p, err := f.Start(t.Context())
+			if err != nil || p == nil || p.Epoch != epoch-1 || n != int64(2+i) || f.Damaged() != 1 {
+				t.Fatalf("goes on from %+v, incarnation %d, %v", p, n, err)
+			}
+			if got := readAll(t, f, p.Generations["shard/0"]); string(got[0].Value) != fmt.Sprint(p.Epoch) {
+				t.Fatalf("epoch %d holds %q", p.Epoch, got[0].Value)
+			}
+			for _, again := range []int64{epoch, epoch + 1} {
+				if err := commit(f, again); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if p, err = f.Pointer(t.Context(), epoch+1); err != nil {
+				t.Fatal(err)
+			}
+			object = objectPath(p.Generations["shard/0"])
+		}
+	})
+}
+
+// A process that another one has replaced commits nothing more, though it may not
+// know, and the other goes on from what it had committed.
+func TestFencedProcess(t *testing.T) {
+	for name, s := range map[string]Store{"folder": NewFolder(vfs.NewMem(), "state"), "bucket": bucket(t, testserver.NewS3(t), "p")} {
+		t.Run(name, func(t *testing.T) {
+			old := epochs(t, s, 2)
+			if err := old.Close(); err != nil { // of a folder: as if its lock did not hold
+				t.Fatal(err)
+			}
+			successor := Open(s, Options{Pipeline: "p", Grace: time.Hour})
+			if n, p, err := successor.Start(t.Context()); err != nil || n != 2 || p.Epoch != 2 {
+				t.Fatal(n, p, err)
+			}
+			if err := commit(old, 3); !errors.Is(err, stream.ErrFenced) {
+				t.Fatalf("the old one: %v", err)
+			}
+			if err := commit(successor, 3); err != nil {
+				t.Fatal(err)
+			}
+			old.incarnation = 2 // as if it had looked just before the other's claim
+			if err := old.Commit(t.Context(), &stream.Pointer{Epoch: 3, Incarnation: 1}); !errors.Is(err, stream.ErrFenced) {
+				t.Fatalf("the old one, of a pointer that is there: %v", err)
+			}
+			p := &stream.Pointer{Epoch: 4, Incarnation: 2}
+			if err := successor.Commit(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+			if err := old.Commit(t.Context(), &stream.Pointer{Epoch: 5, Incarnation: 1}); err != nil { // in between the look and the write
+				t.Fatal(err)
+			}
+			if p, after, err := successor.newest(t.Context()); err != nil || p.Epoch != 4 || len(after) != 1 {
+				t.Fatalf("an epoch of the old one is gone on from: %+v, %v, %v", p, after, err)
+			}
+		})
+	}
+}
+
+// Many that start at once get incarnations of their own.
+func TestClaimsAtOnce(t *testing.T) {
+	server := testserver.NewS3(t)
+	server.Fail(testserver.Randomly(3, 0.3, heals...))
+	var mu sync.Mutex
+	var got []int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			n, _, err := Open(bucket(t, server, "p"), Options{Grace: time.Hour}).Start(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			got = append(got, n)
+		})
+	}
+	wg.Wait()
+	slices.Sort(got)
+	if unique := slices.Compact(slices.Clone(got)); len(unique) != 8 {
+		t.Errorf("incarnations %v", got)
+	}
+}
+
+// What no pointer ever named is deleted after the grace alone; what a forgotten
+// one named, at once.
+func TestOrphansAge(t *testing.T) {
+	s := bucket(t, testserver.NewS3(t), "p")
+	f := epochs(t, s, 1)
+	if _, err := f.Write(t.Context(), 2, "shard/0", entries(1, 3)); err != nil { // of an epoch that failed
+		t.Fatal(err)
+	}
+	for epoch := int64(3); epoch <= 8; epoch++ {
+		if err := commit(f, epoch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := names(t, s, objectsName); len(got) != 4 {
+		t.Fatalf("there are %q", got)
+	}
+	f = Open(s, Options{Pipeline: "p", Grace: time.Nanosecond})
+	if _, _, err := f.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, s, objectsName); len(got) != 3 || strings.Contains(strings.Join(got, " "), "/2-") {
+		t.Fatalf("there are %q", got)
+	}
+}
+
+// Requests that fail for a while end well and are counted; those that never
+// succeed end in time, with the reason.
+func TestRetries(t *testing.T) {
+	server := testserver.NewS3(t)
+	for _, fault := range append(heals, testserver.Stall) {
+		s := bucket(t, server, "p")
+		s.options.Timeout = 100 * time.Millisecond
+		var requests atomic.Int64
+		server.Fail(func(*http.Request) testserver.Fault {
+			if requests.Add(1)%3 != 0 {
+				return fault
+			}
+			return testserver.NoFault
+		})
+		content := bytes.Repeat([]byte("content"), 1000)
+		if err := s.Put(t.Context(), "a", content); err != nil {
+			t.Fatal(fault, err)
+		}
+		if got, err := s.Get(t.Context(), "a"); err != nil || !bytes.Equal(got, content) {
+			t.Fatal(fault, len(got), err)
+		}
+		usage := s.Usage()
+		if get, put := usage[opGet], usage[opPut]; get.Calls != 1 || put.Calls != 1 || get.Retries+put.Retries == 0 || get.Errors+put.Errors != 0 || get.Bytes < 7000 || put.Bytes < 7000 {
+			t.Errorf("%v: %+v %+v", fault, get, put)
+		}
+		if server.Failed(fault) == 0 {
+			t.Errorf("fault %v was never met", fault)
+		}
+	}
+	s := bucket(t, server, "p")
+	s.options.Within = time.Second
+	server.Fail(testserver.Randomly(1, 1, testserver.SlowDown))
+	if _, err := s.Get(t.Context(), "a"); err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "injected") || s.Usage()[opGet].Errors != 1 {
+		t.Errorf("%v, %+v", err, s.Usage()[opGet])
+	}
+}
+
+// What no other request will change is said at once.
+func TestNoRetries(t *testing.T) {
+	s := bucket(t, testserver.NewS3(t), "p")
+	s.options.Bucket = "another"
+	for _, err := range []error{
+		s.Put(t.Context(), "a", nil), func() error { _, err := s.Get(t.Context(), "a"); return err }(), func() error { _, err := s.List(t.Context(), "a"); return err }(),
+	} {
+		if err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "bucket") {
+			t.Error(err)
+		}
+	}
+	for _, u := range s.Usage() {
+		if u.Retries != 0 {
+			t.Errorf("%+v", u)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Put(ctx, "a", nil); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	for _, o := range []S3Options{{}, {Bucket: "b", Endpoint: "localhost:9000"}, {Bucket: "b", Endpoint: "ftp://x"}, {Bucket: "b", Endpoint: "http://x/y"}} {
+		if _, err := NewS3(o); err == nil {
+			t.Errorf("%+v is taken", o)
+		}
+	}
+}
