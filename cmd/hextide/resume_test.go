@@ -69,13 +69,28 @@ func day(t *testing.T) string {
 // stopped is a backfill that was killed after a few checkpoints.
 func stopped(t *testing.T, definition, input string, more ...string) (out string) {
 	t.Helper()
-	out = filepath.Join(t.TempDir(), "out")
-	arguments := append([]string{"backfill", definition, "--input", input, "--out", out}, more...)
-	p := start(t, []string{"HEXTIDE_TEST_CRASH=" + stream.CrashAfterCommit + "/3"}, append(arguments, often...)...)
-	if p.wait(); !p.killed() {
-		t.Fatalf("%v was not killed\n%s", arguments, p.err)
-	}
+	untilKilled(t, stream.CrashAfterCommit+"/3", func(variables []string) *process {
+		out = filepath.Join(t.TempDir(), "out")
+		arguments := append([]string{"backfill", definition, "--input", input, "--out", out}, more...)
+		return start(t, variables, append(arguments, often...)...)
+	})
 	return out
+}
+
+// untilKilled begins a run anew until one is killed at a point: how many
+// checkpoints a run takes before it ends is for the machine to say.
+func untilKilled(t *testing.T, point string, begin func(variables []string) *process) {
+	t.Helper()
+	const tries = 30
+	for range tries {
+		p := begin([]string{"HEXTIDE_TEST_CRASH=" + point})
+		if code := p.wait(); p.killed() {
+			return
+		} else if code != exitDone {
+			t.Fatalf("exit code %d\n%s", code, p.err)
+		}
+	}
+	t.Fatalf("%d runs ended before they came to %s", tries, point)
 }
 
 // What a backfill was begun with, with files or without, it goes on with.
