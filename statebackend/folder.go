@@ -189,13 +189,22 @@ func syncDir(fs vfs.FS, dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// writeSize is how many bytes are written at once.
+const writeSize = 1 << 20
+
 // writeWhole makes a file and its content durable, under a name nobody reads.
 func writeWhole(fs vfs.FS, name string, content []byte) error {
 	file, err := fs.Create(name, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(content)
+	buffer := make([]byte, 0, min(len(content), writeSize)) // a vfs.File may change what it is given
+	for piece := range slices.Chunk(content, writeSize) {
+		buffer = append(buffer[:0], piece...)
+		if _, err = file.Write(buffer); err != nil {
+			break
+		}
+	}
 	if err == nil {
 		err = file.Sync()
 	}

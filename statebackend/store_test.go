@@ -56,7 +56,10 @@ func stores(t *testing.T) map[string]Store {
 // each runs a test of what every driver must do.
 func each(t *testing.T, test func(t *testing.T, s Store)) {
 	for name, s := range stores(t) {
-		t.Run(name, func(t *testing.T) { test(t, s) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, s)
+		})
 	}
 }
 
