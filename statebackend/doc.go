@@ -18,11 +18,13 @@
 // names only whole objects. The package never changes an object and never deletes
 // one that a retained pointer reaches.
 //
-// Pointers and incarnations are created where there is none, and never replaced. A
-// process looks before each pointer whether a newer incarnation is there; if so it
-// is fenced. Should it be held up between the look and the pointer, the pointer is
-// the next one of whoever comes first, or void: one of an older incarnation than
-// an earlier epoch's is not gone on from.
+// Pointers and incarnations are created where there is none. A process looks before
+// each pointer whether a newer incarnation is there; if so it is fenced. Should it
+// be held up between the look and the pointer, the pointer comes to nothing: a newer
+// incarnation finds it in the place of its own and replaces it, or has committed a
+// pointer before it, and one of an older incarnation than an earlier epoch's is void.
+// Only where the newer one ends before it commits anything is it gone on from, as the
+// epoch that it is.
 //
 // Pointers and objects have checksums. Where a disk has lost or changed some of
 // the newest epoch, a start goes back, as a whole, to the newest epoch of which

@@ -81,7 +81,7 @@ func commit(f *State, epoch int64) error {
 	if err != nil {
 		return err
 	}
-	return f.Commit(context.Background(), &stream.Pointer{Epoch: epoch, Generations: map[string]stream.Object{"shard/0": o}})
+	return f.Commit(context.Background(), &stream.Pointer{Epoch: epoch, Incarnation: f.incarnation, Generations: map[string]stream.Object{"shard/0": o}})
 }
 
 // TestCrashAnywhere cuts the power after every single operation of the file

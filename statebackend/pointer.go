@@ -46,15 +46,33 @@ func (s *State) Commit(ctx context.Context, p *stream.Pointer) error {
 	if err := s.fenced(ctx); err != nil {
 		return err
 	}
-	if err := s.create(ctx, pointerName(p.Epoch), append(content, '\n')); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			err = fmt.Errorf("%w: it is there already", stream.ErrFenced)
-		}
+	if err := s.point(ctx, p, append(content, '\n')); err != nil {
 		return fmt.Errorf("writing the pointer of epoch %d: %w", p.Epoch, err)
 	}
 	// The epoch is committed; what cannot be deleted now is found again next time.
 	_ = s.collect(ctx)
 	return nil
+}
+
+// point writes a pointer. Where an older incarnation's is there, which was on its
+// way when this one took over, it is replaced: nobody goes on from it.
+func (s *State) point(ctx context.Context, p *stream.Pointer, content []byte) error {
+	name := pointerName(p.Epoch)
+	err := s.create(ctx, name, content)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	there, err := s.Pointer(ctx, p.Epoch)
+	if err == nil && there.Incarnation >= p.Incarnation {
+		return fmt.Errorf("%w: it is there already, of incarnation %d", stream.ErrFenced, there.Incarnation)
+	}
+	if err != nil && !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	if err := s.fenced(ctx); err != nil {
+		return err
+	}
+	return s.store.Put(ctx, name, content)
 }
 
 // Pointers lists the epochs whose pointers are kept, ascending.

@@ -310,6 +310,12 @@ func TestFencedProcess(t *testing.T) {
 			if p, after, err := successor.newest(t.Context()); err != nil || p.Epoch != 4 || len(after) != 1 {
 				t.Fatalf("an epoch of the old one is gone on from: %+v, %v, %v", p, after, err)
 			}
+			if err := commit(successor, 5); err != nil {
+				t.Fatalf("where the old one's pointer came late: %v", err)
+			}
+			if p, after, err := successor.newest(t.Context()); err != nil || p.Epoch != 5 || p.Incarnation != 2 || len(after) != 0 {
+				t.Fatalf("the old one's late pointer is not replaced: %+v, %v, %v", p, after, err)
+			}
 		})
 	}
 }

@@ -67,10 +67,11 @@ func TestResumeWithOtherInput(t *testing.T) {
 	definition, name := define(t, city)
 	all := read(t)
 	path := csvFile(t, all)
-	arguments := append([]string{"backfill", definition, "--input", path, "--out", filepath.Join(t.TempDir(), "out")}, often...)
-	if p := start(t, []string{"HEXTIDE_TEST_CRASH=" + stream.CrashAfterCommit}, arguments...); p.wait() != -1 || !p.killed() {
-		t.Fatalf("it was not killed\n%s", p.err)
-	}
+	var arguments []string
+	untilKilled(t, stream.CrashAfterCommit, func(variables []string) *process {
+		arguments = append([]string{"backfill", definition, "--input", path, "--out", filepath.Join(t.TempDir(), "out")}, often...)
+		return start(t, variables, arguments...)
+	})
 	complains(t, do(t, exitUsage, arguments...), "--resume")
 	arguments = append(arguments, "--resume")
 	write(t, path, []byte(strings.Join(all[:len(all)-1], "\n")))

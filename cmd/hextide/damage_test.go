@@ -88,10 +88,11 @@ func TestDamagedEpochOfBackfill(t *testing.T) {
 	input := longer(t)
 	undisturbed, want := backfill(t, definition, []string{input})
 	arguments := append([]string{"backfill", definition, "--input", input}, often...)
-	killed := filepath.Join(t.TempDir(), "killed")
-	if p := start(t, []string{"HEXTIDE_TEST_CRASH=" + stream.CrashAfterCommit + "/3"}, append(arguments, "--out", killed)...); p.wait() != -1 {
-		t.Fatalf("it was not killed\n%s", p.err)
-	}
+	killed := ""
+	untilKilled(t, stream.CrashAfterCommit+"/3", func(variables []string) *process {
+		killed = filepath.Join(t.TempDir(), "killed")
+		return start(t, variables, append(arguments, "--out", killed)...)
+	})
 	for _, kind := range []string{"pointer", "partition", "shard"} {
 		for how, damage := range damages {
 			t.Run(kind+" "+how, func(t *testing.T) {
