@@ -42,12 +42,13 @@ const bucketScheme = "s3://"
 
 func (s *stateSettings) inBucket() bool { return strings.HasPrefix(s.address, bucketScheme) }
 
-// check refuses a folder beside a folder.
+// check refuses an address that names no store, and a folder beside a folder.
 func (s *stateSettings) check() error {
 	if s.local != "" && !s.inBucket() {
 		return usagef("--local goes with --state s3://bucket/prefix: beside a folder there is no other")
 	}
-	return nil
+	_, err := s.store(s.address)
+	return err
 }
 
 // folder is where on this machine a run keeps what it must keep there: the state

@@ -34,6 +34,8 @@ func TestUsage(t *testing.T) {
 		{append(run, "--kafka-user", "u", "--kafka-password", "p"), "need --kafka-sasl"},
 		{append(run, "--kafka-sasl", "foo"), "plain, scram-sha-256"},
 		{append(run, "--control", "state"), "--control needs --bounded"},
+		{append(run, "--state", "s3://"), "with a bucket"},
+		{append(run, "--state", "s3://b/p", "--s3-endpoint", "minio"), "an S3 endpoint is a URL"},
 		{[]string{"diff", "kafka://127.0.0.1:1/rows", "out", "--kafka-tls-ca", "none.pem"}, "need --kafka-tls"},
 		{[]string{"diff", "kafka://127.0.0.1:1/rows", "out", "--kafka-password", "p"}, "need --kafka-sasl"},
 		{[]string{"diff", "kafka://127.0.0.1:1/rows", "out", "--kafka-sasl", "foo"}, "plain, scram-sha-256"},
