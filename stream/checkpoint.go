@@ -32,29 +32,52 @@ func (c *checkpoints) loop(ctx context.Context, stop <-chan struct{}) error {
 	timer := time.NewTimer(c.run.cfg.Timing.Interval)
 	defer timer.Stop()
 	for {
-		select {
-		case <-ctx.Done():
+		kind, reply, more := c.next(ctx, stop, timer.C)
+		if !more {
 			return nil
-		case <-stop:
-			return c.finish(ctx, barrierStop)
-		case <-c.run.exchange.ended:
-			return c.finish(ctx, barrierEnd)
-		case reply := <-c.requests:
-			err := c.take(ctx, barrierBetween)
-			reply <- err
+		}
+		if kind != barrierBetween {
+			return c.finish(ctx, kind)
+		}
+		if c.run.cfg.Generations != nil {
+			err := c.take(ctx, kind)
+			if reply != nil {
+				reply <- err
+			}
 			if errors.Is(err, ErrFenced) {
-				return err
-			}
-		case <-timer.C:
-			if c.run.cfg.Generations == nil {
-				break
-			}
-			if err := c.take(ctx, barrierBetween); errors.Is(err, ErrFenced) {
 				return err
 			} // another failure is logged and counted; the next may succeed
 		}
 		timer.Reset(c.pause())
 	}
+}
+
+// next waits for the next checkpoint's time, and says of what kind it is and who
+// asked for it, if anybody did.
+func (c *checkpoints) next(ctx context.Context, stop <-chan struct{}, due <-chan time.Time) (kind barrierKind, reply chan error, more bool) {
+	over, ended := ctx.Done(), c.run.exchange.ended
+	switch {
+	case ready(over):
+		return kind, nil, false
+	case ready(stop):
+		return barrierStop, nil, true
+	case ready(ended):
+		return barrierEnd, nil, true
+	case poll(c.requests, &reply), ready(due):
+		return barrierBetween, reply, true
+	}
+	defer woken(ctx)
+	select {
+	case <-over:
+		return kind, nil, false
+	case <-stop:
+		return barrierStop, nil, true
+	case <-ended:
+		return barrierEnd, nil, true
+	case reply = <-c.requests:
+	case <-due:
+	}
+	return barrierBetween, reply, true
 }
 
 // pause is how long to wait for the next checkpoint.
@@ -106,20 +129,16 @@ func (c *checkpoints) collect(ctx context.Context, b *barrier) (*Pointer, *Check
 		r.exchange.hurry.Store(b.number)
 	}
 	for _, p := range r.partitions {
-		select {
-		case <-p.barriers: // one that was recalled
-		default:
-		}
+		ready(p.barriers) // one that was recalled
 		p.barriers <- b
 	}
-	select {
-	case <-b.released:
-	case <-ctx.Done():
+	if _, err := wait(ctx, b.released); err != nil {
 		if b.recall() {
 			r.exchange.hurry.Store(c.number)
-			return nil, s, fmt.Errorf("waiting for the partitions: %w", context.Cause(ctx))
+			return nil, s, fmt.Errorf("waiting for the partitions: %w", err)
 		}
 		<-b.released // it is with the last partition
+		woken(ctx)
 	}
 	c.number = b.number
 	p := r.pointer(b)
@@ -143,26 +162,24 @@ func (c *checkpoints) gather(ctx context.Context, b *barrier, p *Pointer, s *Che
 	p.Counts.Overflows += c.run.overflows
 	var errs error
 	for range c.run.cfg.Shape.Shards {
-		select {
-		case m := <-b.shards:
-			p.Counts.Rows += m.rows
-			p.Counts.Overflows += m.overflows
-			s.Saving = max(s.Saving, m.saving)
-			w.write(fmt.Sprintf("shard/%d", m.shard), m.entries)
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for the shards: %w", context.Cause(ctx))
+		m, err := wait(ctx, b.shards)
+		if err != nil {
+			return fmt.Errorf("waiting for the shards: %w", err)
 		}
+		p.Counts.Rows += m.rows
+		p.Counts.Overflows += m.overflows
+		s.Saving = max(s.Saving, m.saving)
+		w.write(fmt.Sprintf("shard/%d", m.shard), m.entries)
 	}
 	for range c.run.sinks {
-		select {
-		case m := <-b.sinks:
-			p.Sinks[m.name] = m.state
-			s.Sinks = max(s.Sinks, m.took)
-			if m.err != nil {
-				errs = errors.Join(errs, fmt.Errorf("sink %s: making its part durable: %w", m.name, m.err))
-			}
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for the sinks: %w", context.Cause(ctx))
+		m, err := wait(ctx, b.sinks)
+		if err != nil {
+			return fmt.Errorf("waiting for the sinks: %w", err)
+		}
+		p.Sinks[m.name] = m.state
+		s.Sinks = max(s.Sinks, m.took)
+		if m.err != nil {
+			errs = errors.Join(errs, fmt.Errorf("sink %s: making its part durable: %w", m.name, m.err))
 		}
 	}
 	for _, m := range b.partitionMarks() {

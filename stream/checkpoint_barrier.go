@@ -106,9 +106,12 @@ func (b *barrier) arrive(ctx context.Context, i int, mark partitionMark, pass fu
 	}
 	select {
 	case <-b.released:
+		woken(ctx)
 	case <-b.recalled:
+		woken(ctx)
 		return false, nil
 	case <-ctx.Done():
+		woken(ctx)
 		return false, context.Cause(ctx)
 	}
 	b.mu.Lock()

@@ -34,11 +34,13 @@ func (w *generationWriter) write(owner string, entries []Entry) {
 		return
 	}
 	w.wg.Go(func() {
+		ctx := w.run.begin(w.ctx, "writer of "+owner)
 		w.slots <- struct{}{}
 		defer func() { <-w.slots }()
+		woken(ctx)
 		start := time.Now()
 		w.run.cfg.Crash(CrashBeforeGeneration)
-		object, err := w.run.cfg.Generations.Write(w.ctx, w.epoch, owner, entries)
+		object, err := w.run.cfg.Generations.Write(ctx, w.epoch, owner, entries)
 		w.run.cfg.Crash(CrashAfterGeneration)
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -54,6 +56,7 @@ func (w *generationWriter) write(owner string, entries []Entry) {
 // wait enters what was written into the pointer.
 func (w *generationWriter) wait(p *Pointer, s *CheckpointStats) error {
 	w.wg.Wait()
+	woken(w.ctx)
 	p.Generations = w.objects
 	s.Upload = w.longest
 	for _, o := range w.objects {

@@ -5,15 +5,15 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"sync"
+	"sync/atomic"
 )
 
 // control is a run's side of the control log.
 type control struct {
-	mu          sync.Mutex
-	log         ControlLog // nil: nothing is written
+	turn        chan struct{} // held while an entry is written, one at a time
+	log         ControlLog    // nil: nothing is written
 	incarnation int64
-	entries     int64 // in the log
+	entries     atomic.Int64 // in the log
 }
 
 // numbered is an entry of the control log with its place in it.
@@ -22,27 +22,25 @@ type numbered struct {
 	entry ControlEntry
 }
 
-// append writes an entry and returns the number of entries up to it.
+// append writes an entry and returns the number of entries up to it. One partition
+// at a time does.
 func (c *control) append(ctx context.Context, e ControlEntry) (int64, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	e.Incarnation = c.incarnation
 	if c.log == nil {
-		return c.entries, nil
+		return c.count(), nil
 	}
+	if err := put(ctx, c.turn, struct{}{}, new(atomic.Int64)); err != nil {
+		return 0, err
+	}
+	defer func() { <-c.turn }()
 	if err := c.log.Append(ctx, e); err != nil {
 		return 0, fmt.Errorf("noting in the control log that partition %d changes (%s): %w", e.Partition, e.Kind, err)
 	}
-	c.entries++
-	return c.entries, nil
+	return c.entries.Add(1), nil
 }
 
 // count is the number of entries in the log.
-func (c *control) count() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.entries
-}
+func (c *control) count() int64 { return c.entries.Load() }
 
 // holding leaves out the entries that are void: those of an incarnation that a
 // newer one's start record comes before. What a process that was fenced still

@@ -34,10 +34,6 @@ func (d *described) describe(ctx context.Context, s Source) error {
 
 // wait returns when the description is there.
 func (d *described) wait(ctx context.Context) error {
-	select {
-	case <-d.known:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	_, err := wait(ctx, d.known)
+	return err
 }

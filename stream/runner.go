@@ -90,6 +90,7 @@ func NewRunner(cfg Config) (*Runner, error) {
 func (r *Runner) Run(ctx context.Context) (*Summary, error) {
 	defer close(r.life.over)
 	defer r.life.abort(nil)
+	ctx = r.begin(ctx, "run")
 	r.life.started = time.Now()
 	err := r.start(ctx)
 	if err == nil {
@@ -108,28 +109,29 @@ func (r *Runner) work(ctx context.Context) error {
 	work := r.life.ctx
 	readers, stopReaders := context.WithCancel(work)
 	defer stopReaders()
-	crew := &crew{fail: r.life.abort}
-	crew.start(func() error { return r.source.describe(work, r.cfg.Source) })
+	crew := &crew{run: r, fail: r.life.abort}
+	crew.start(work, "describe", func(ctx context.Context) error { return r.source.describe(ctx, r.cfg.Source) })
 	for _, d := range r.sinks {
-		crew.start(func() error { return d.run(work) })
+		crew.start(work, "sink/"+d.sink.Name(), d.run)
 	}
 	for _, w := range r.workers {
-		crew.start(func() error { return w.loop(work) })
+		crew.start(work, fmt.Sprintf("worker/%d", w.index), w.loop)
 	}
 	var reads sync.WaitGroup
 	for _, p := range r.partitions {
-		reads.Go(func() { p.input.run(readers) })
-		crew.start(func() error { return p.loop(work) })
+		reads.Go(func() { p.input.run(r.begin(readers, fmt.Sprintf("reader/%d", p.id))) })
+		crew.start(work, fmt.Sprintf("partition/%d", p.id), p.loop)
 	}
-	crew.start(func() error { return r.checkpoints.loop(work, r.life.stop) })
+	crew.start(work, "checkpoints", func(ctx context.Context) error { return r.checkpoints.loop(ctx, r.life.stop) })
 	over := make(chan struct{})
-	reads.Go(func() { r.watch(ctx, over) })
+	reads.Go(func() { r.watch(r.begin(ctx, "watch"), over) })
 	close(r.life.ready)
 	r.setPhase(PhaseRunning)
 	crew.wait.Wait()
 	close(over)
 	stopReaders()
 	reads.Wait()
+	woken(ctx)
 	if work.Err() != nil {
 		return context.Cause(work)
 	}
@@ -150,6 +152,7 @@ func (r *Runner) watch(ctx context.Context, over <-chan struct{}) {
 	for {
 		select {
 		case <-done:
+			woken(ctx)
 			done = nil
 			r.Stop()
 		case <-tick:

@@ -22,9 +22,10 @@ type Config struct {
 	Shape       Shape
 	Timing      Timing
 	Range       Range
-	Logger      *slog.Logger       // nil: silent
-	Progress    func(Stats)        // nil: none; called now and then from a goroutine of the run, and at its end
-	Crash       func(point string) // nil in production; called at each of CrashPoints
+	Logger      *slog.Logger                   // nil: silent
+	Progress    func(Stats)                    // nil: none; called now and then from a goroutine of the run, and at its end
+	Crash       func(point string)             // nil in production; called at each of CrashPoints
+	Schedule    func(who string) (turn func()) // nil in production; see Runner.begin
 }
 
 // Shape is how a run is spread. It changes no result.

@@ -33,29 +33,6 @@ type inquiry struct {
 	question *question // nil: none
 }
 
-// always is a channel that is ready.
-var always = func() chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}()
-
-// next is where the next question comes from; nil while one is being answered.
-func (q *inquiry) next(asks chan ask) <-chan ask {
-	if q.question != nil {
-		return nil
-	}
-	return asks
-}
-
-// waits is ready while a question is being answered.
-func (q *inquiry) waits() <-chan struct{} {
-	if q.question == nil {
-		return nil
-	}
-	return always
-}
-
 // hear takes a question; scores are answered at once.
 func (w *worker) hear(a ask) {
 	if a.scores != nil {
@@ -68,12 +45,10 @@ func (w *worker) hear(a ask) {
 // answer goes on with the question by one slice, a few milliseconds' work.
 func (w *worker) answer() {
 	q := &w.asked
-	select {
-	case <-q.given:
+	if ready(q.given) {
 		release(q.question.rows)
 		q.question = nil
 		return
-	default:
 	}
 	more, err := q.question.slice()
 	if err != nil {

@@ -45,13 +45,15 @@ func TestLargeQuestionsAreAnsweredInSlices(t *testing.T) {
 	w, parts := openWorker(t)
 	replies := make(chan answer, 1)
 	w.hear(ask{parts: parts, reply: replies})
+	w.asks = make(chan ask, 1)
+	w.asks <- ask{}
 	slices := 0
 	for ; w.asked.question != nil; slices++ {
-		if w.asked.next(w.asks) != nil {
+		before := len(w.asked.question.parts[0].cells)
+		w.inquire()
+		if len(w.asks) == 0 {
 			t.Fatal("a second question is taken before the first is answered")
 		}
-		before := len(w.asked.question.parts[0].cells)
-		w.answer()
 		if q := w.asked.question; q != nil && before-len(q.parts[0].cells) > openCells {
 			t.Fatalf("a slice of %d cells", before-len(q.parts[0].cells))
 		}

@@ -49,10 +49,8 @@ type readResult struct {
 // run reads ahead until the input ends or ctx is done.
 func (in *partitionInput) run(ctx context.Context) {
 	for {
-		var b *Batch
-		select {
-		case b = <-in.free:
-		case <-ctx.Done():
+		b, ended := wait(ctx, in.free)
+		if ended != nil {
 			return
 		}
 		err := in.reader.Read(ctx, b)
@@ -60,12 +58,7 @@ func (in *partitionInput) run(ctx context.Context) {
 		if l, ok := in.reader.(Lagging); ok {
 			in.behind.Store(l.Lag())
 		}
-		select {
-		case in.full <- readResult{b, err}:
-		case <-ctx.Done():
-			return
-		}
-		if err != nil {
+		if put(ctx, in.full, readResult{b, err}, new(atomic.Int64)) != nil || err != nil {
 			return
 		}
 	}
@@ -82,30 +75,7 @@ func (p *partition) loop(ctx context.Context) error {
 		if p.closed || !p.ended {
 			ended = nil
 		}
-		var err error
-		var done bool
-		select {
-		case <-ctx.Done():
-			return nil
-		case r := <-full:
-			p.idle.reset()
-			err = p.take(ctx, r)
-		case b := <-p.barriers:
-			p.idle.pause(p.caughtUp())
-			done, err = p.barrier(ctx, b)
-		case <-quiet:
-			p.idle.pause(p.caughtUp())
-			if p.idle.over() && len(p.input.full) == 0 {
-				err = p.leave(ctx)
-			}
-		case <-flush.c:
-			p.idle.pause(p.caughtUp())
-			p.task.Flush(&p.out)
-			err = p.deliver(ctx)
-		case <-moved:
-		case <-ended:
-			err = p.end(ctx)
-		}
+		done, err := p.act(ctx, p.next(ctx, &waits{ended, flush.c, full, quiet, moved}))
 		if done {
 			return nil
 		}

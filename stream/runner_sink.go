@@ -56,6 +56,7 @@ func put[T any](ctx context.Context, to chan<- T, what T, blocked *atomic.Int64)
 	default:
 	}
 	start := time.Now()
+	defer woken(ctx)
 	defer func() { blocked.Add(int64(time.Since(start))) }()
 	select {
 	case to <- what:
@@ -68,17 +69,16 @@ func put[T any](ctx context.Context, to chan<- T, what T, blocked *atomic.Int64)
 // run ends after the last barrier, with an error, or when ctx is done.
 func (d *drain) run(ctx context.Context) error {
 	for {
-		select {
-		case <-ctx.Done():
+		m, ended := wait(ctx, d.in)
+		if ended != nil {
 			return nil
-		case m := <-d.in:
-			done, err := d.take(ctx, m)
-			if err != nil {
-				return fmt.Errorf("sink %s: %w", d.sink.Name(), err)
-			}
-			if done {
-				return nil
-			}
+		}
+		done, err := d.take(ctx, m)
+		if err != nil {
+			return fmt.Errorf("sink %s: %w", d.sink.Name(), err)
+		}
+		if done {
+			return nil
 		}
 	}
 }

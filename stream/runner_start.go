@@ -54,7 +54,7 @@ func (r *Runner) start(ctx context.Context) error {
 
 // startControl reads the control log and enters this incarnation.
 func (r *Runner) startControl(ctx context.Context) ([]numbered, error) {
-	r.control = &control{log: r.cfg.Control, incarnation: r.incarnation}
+	r.control = &control{turn: make(chan struct{}, 1), log: r.cfg.Control, incarnation: r.incarnation}
 	before, entries := int64(0), r.cfg.Replay
 	if r.cfg.Control != nil {
 		var err error
@@ -62,7 +62,7 @@ func (r *Runner) startControl(ctx context.Context) ([]numbered, error) {
 			return nil, fmt.Errorf("reading the control log: %w", err)
 		}
 	}
-	r.control.entries = before + int64(len(entries))
+	r.control.entries.Store(before + int64(len(entries)))
 	held := holding(before, entries)
 	_, err := r.control.append(ctx, ControlEntry{Partition: -1, Kind: ControlStart, Watermark: NoTime})
 	return held, err

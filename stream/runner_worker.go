@@ -50,19 +50,51 @@ func (w *worker) loop(ctx context.Context) error {
 			}
 			continue
 		}
+		m, more := w.next(ctx)
+		if !more {
+			return nil
+		}
+		if done, err := w.take(ctx, m); done || err != nil {
+			return w.wrap(err)
+		}
+	}
+}
+
+// next waits for a message, and answers questions meanwhile.
+func (w *worker) next(ctx context.Context) (m message, more bool) {
+	for {
+		if ctx.Err() != nil {
+			return m, false
+		}
+		if w.inquire(); poll(w.in, &m) {
+			return m, true
+		}
+		if w.asked.question != nil {
+			continue
+		}
 		select {
 		case <-ctx.Done():
-			return nil
-		case a := <-w.asked.next(w.asks):
+		case a := <-w.asks:
+			woken(ctx)
 			w.hear(a)
-		case <-w.asked.waits():
-			w.answer()
-		case m := <-w.in:
-			done, err := w.take(ctx, m)
-			if done || err != nil {
-				return w.wrap(err)
-			}
+			continue
+		case m = <-w.in:
+			more = true
 		}
+		woken(ctx)
+		return m, more
+	}
+}
+
+// inquire hears a question, or goes on with the one that is being answered.
+func (w *worker) inquire() {
+	if w.asked.question != nil {
+		w.answer()
+		return
+	}
+	var a ask
+	if poll(w.asks, &a) {
+		w.hear(a)
 	}
 }
 
@@ -129,21 +161,15 @@ func (w *worker) advance(provisional, final int64) {
 // urgent is there.
 func (w *worker) work(ctx context.Context) (done bool, err error) {
 	if w.passed < w.run.exchange.hurry.Load() {
-		select {
-		case m := <-w.in:
+		var m message
+		if poll(w.in, &m) {
 			return w.take(ctx, m)
-		default:
 		}
 	}
-	select {
-	case <-ctx.Done():
+	if ctx.Err() != nil {
 		return true, nil
-	case a := <-w.asked.next(w.asks):
-		w.hear(a)
-	case <-w.asked.waits():
-		w.answer()
-	default:
 	}
+	w.inquire()
 	return false, w.step(ctx)
 }
 
