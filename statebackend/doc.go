@@ -26,6 +26,10 @@
 // Only where the newer one ends before it commits anything is it gone on from, as the
 // epoch that it is.
 //
+// Beside a bucket, copies of the objects of retained epochs are kept in a folder of
+// the machine and read first (Cached). They are of no consequence: damaged or gone,
+// the bucket is read.
+//
 // Pointers and objects have checksums. Where a disk has lost or changed some of
 // the newest epoch, a start goes back, as a whole, to the newest epoch of which
 // everything is as it was written.

@@ -228,6 +228,14 @@ func readFile(fs vfs.FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	content, err := io.ReadAll(file)
-	return content, errors.Join(err, file.Close())
+	info, err := file.Stat()
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	content := make([]byte, info.Size())
+	n, err := io.ReadFull(file, content)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil // it has become shorter meanwhile
+	}
+	return content[:n], errors.Join(err, file.Close())
 }

@@ -35,12 +35,15 @@ func (s *State) forget(ctx context.Context, forgotten, kept []read) error {
 	if err := s.store.Delete(ctx, names...); err != nil {
 		return err
 	}
-	garbage, err := s.unreached(ctx, kept)
+	reached, listed, err := s.reach(ctx, kept)
 	if errors.Is(err, ErrDamaged) {
 		return nil // it may name anything: nothing is deleted while it is retained
 	}
 	if err != nil {
 		return err
+	}
+	if cached, is := s.store.(*Cached); is {
+		cached.settle(ctx, reached, listed)
 	}
 	if s.control != nil && len(kept) > 0 {
 		contained := int64(math.MaxInt64)
@@ -51,8 +54,8 @@ func (s *State) forget(ctx context.Context, forgotten, kept []read) error {
 			return err
 		}
 	}
-	return s.remove(ctx, slices.DeleteFunc(garbage, func(l Listed) bool {
-		return s.options.Grace > 0 && !dropped[l.Name] && time.Since(l.Modified) < s.options.Grace
+	return s.remove(ctx, slices.DeleteFunc(listed, func(l Listed) bool {
+		return reached[l.Name] || s.options.Grace > 0 && !dropped[l.Name] && time.Since(l.Modified) < s.options.Grace
 	}))
 }
 
@@ -66,18 +69,18 @@ func (r *read) objects(to map[string]bool) {
 	}
 }
 
-// unreached lists the objects that no pointer names. It is ErrDamaged where a
-// pointer is: that may name anything.
-func (s *State) unreached(ctx context.Context, pointers []read) ([]Listed, error) {
-	reached := map[string]bool{}
+// reach names the objects that pointers name, and lists all that are there. It is
+// ErrDamaged where a pointer is: that may name anything.
+func (s *State) reach(ctx context.Context, pointers []read) (reached map[string]bool, listed []Listed, err error) {
+	reached = map[string]bool{}
 	for _, r := range pointers {
 		if r.err != nil {
-			return nil, r.err
+			return nil, nil, r.err
 		}
 		r.objects(reached)
 	}
-	listed, err := s.store.List(ctx, objectsName)
-	return slices.DeleteFunc(listed, func(l Listed) bool { return reached[l.Name] }), err
+	listed, err = s.store.List(ctx, objectsName)
+	return reached, listed, err
 }
 
 func (s *State) remove(ctx context.Context, garbage []Listed) error {
@@ -96,7 +99,8 @@ func (s *State) Garbage(ctx context.Context) ([]Listed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.unreached(ctx, all)
+	reached, listed, err := s.reach(ctx, all)
+	return slices.DeleteFunc(listed, func(l Listed) bool { return reached[l.Name] }), err
 }
 
 // RemoveGarbage deletes what no retained pointer names and was written before a

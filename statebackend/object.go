@@ -67,16 +67,22 @@ func (m *memory) Abort()        {}
 
 // verify holds content against the size and checksum of its object.
 func verify(content []byte, object stream.Object) error {
-	if got := checksum(content); int64(len(content)) != object.Size || got != object.Checksum {
-		return fmt.Errorf("%w: %d bytes with checksum %s, written were %d with %s", ErrDamaged, len(content), got, object.Size, object.Checksum)
+	return verifySum(int64(len(content)), xxh3.Hash128(content), object)
+}
+
+func verifySum(size int64, sum xxh3.Uint128, object stream.Object) error {
+	if got := hexSum(sum); size != object.Size || got != object.Checksum {
+		return fmt.Errorf("%w: %d bytes with checksum %s, written were %d with %s", ErrDamaged, size, got, object.Size, object.Checksum)
 	}
 	return nil
 }
 
 // checksum is the XXH3-128 of content, hex.
-func checksum(content []byte) string {
-	sum := xxh3.Hash128(content).Bytes()
-	return hex.EncodeToString(sum[:])
+func checksum(content []byte) string { return hexSum(xxh3.Hash128(content)) }
+
+func hexSum(sum xxh3.Uint128) string {
+	bytes := sum.Bytes()
+	return hex.EncodeToString(bytes[:])
 }
 
 // decodeTable gives the entries of an SST in key order.

@@ -165,7 +165,7 @@ func (s *State) whole(ctx context.Context, p *stream.Pointer) error {
 	for _, owner := range slices.Sorted(maps.Keys(p.Generations)) {
 		group.Go(func() error {
 			object := p.Generations[owner]
-			if _, err := s.load(ctx, object); err != nil {
+			if err := s.check(ctx, object); err != nil {
 				return fmt.Errorf("the state of %s in epoch %d, %s: %w", owner, p.Epoch, object.Name, err)
 			}
 			return context.Cause(ctx)

@@ -52,20 +52,32 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	send(prometheus.GaugeValue, "store_cells", "Cells with a row in the serving store.", float64(cells))
 	send(prometheus.GaugeValue, "store_bytes", "Memory of the serving store's rows and their index.", float64(bytes))
 	send(prometheus.GaugeValue, "epochs_damaged", "Epochs of the state that were damaged when this process started, which went back behind them.", float64(c.run.state.Damaged()))
-	if c.run.state.bucket != nil {
-		for _, u := range c.run.state.bucket.Usage() {
-			send(prometheus.CounterValue, "state_calls_total", "Calls of the store of the state.", float64(u.Calls), "operation", u.Operation)
-			send(prometheus.CounterValue, "state_errors_total", "Calls of the store of the state that failed for good.", float64(u.Errors), "operation", u.Operation)
-			send(prometheus.CounterValue, "state_retries_total", "Requests to the store of the state after a call's first.", float64(u.Retries), "operation", u.Operation)
-			send(prometheus.CounterValue, "state_bytes_total", "Content that went to or came from the store of the state, that of failed requests too.", float64(u.Bytes), "operation", u.Operation)
-		}
-	}
+	store(send, c.run.state)
 	if c.run.redis != nil {
 		waiting, dropped, written := c.run.redis.Waiting()
 		send(prometheus.GaugeValue, "redis_waiting", "Entities whose newest row Redis does not have yet.", float64(waiting))
 		send(prometheus.CounterValue, "redis_dropped_total", "Rows given up because too many waited for Redis.", float64(dropped))
 		send(prometheus.CounterValue, "redis_rows_total", "Rows written to Redis.", float64(written))
 	}
+}
+
+// store sends what was asked of the bucket of a state, and of the copies beside it.
+func store(send figure, s *claimedState) {
+	if s.bucket == nil {
+		return
+	}
+	for _, u := range s.bucket.Usage() {
+		send(prometheus.CounterValue, "state_calls_total", "Calls of the store of the state.", float64(u.Calls), "operation", u.Operation)
+		send(prometheus.CounterValue, "state_errors_total", "Calls of the store of the state that failed for good.", float64(u.Errors), "operation", u.Operation)
+		send(prometheus.CounterValue, "state_retries_total", "Requests to the store of the state after a call's first.", float64(u.Retries), "operation", u.Operation)
+		send(prometheus.CounterValue, "state_bytes_total", "Content that went to or came from the store of the state, that of failed requests too.", float64(u.Bytes), "operation", u.Operation)
+	}
+	u := s.copies.Usage()
+	send(prometheus.CounterValue, "state_local_hits_total", "Generations that were read or checked on this machine's disk.", float64(u.Hits))
+	send(prometheus.CounterValue, "state_local_misses_total", "Generations that this machine's disk did not have whole: they came from the store of the state.", float64(u.Misses))
+	send(prometheus.CounterValue, "state_local_damaged_total", "Copies on this machine's disk that were not as they were written.", float64(u.Damaged))
+	send(prometheus.CounterValue, "state_local_errors_total", "Copies that could not be written to this machine's disk, or removed.", float64(u.Failed))
+	send(prometheus.GaugeValue, "state_local_bytes", "Size of the copies on this machine's disk.", float64(u.Bytes))
 }
 
 func events(send figure, s stream.Stats) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -43,6 +44,9 @@ func (o *onS3) run(variables []string, more ...string) *process {
 func (o *onS3) bounded(variables []string, more ...string) *process {
 	return o.run(variables, append([]string{"--bounded", "--out", filepath.Join(o.folder, "out"), "--local", filepath.Join(o.folder, "local")}, more...)...)
 }
+
+// copies is where a bounded run keeps copies of its generations.
+func (o *onS3) copies() string { return filepath.Join(o.folder, "local", copiesName) }
 
 // like holds the snapshot against an undisturbed one.
 func (o *onS3) like(undisturbed *process, want string) {
@@ -197,6 +201,9 @@ func TestCheckpointsOnS3(t *testing.T) {
 			o.server.Change(t, path, content)
 			break
 		}
+	}
+	if err := os.RemoveAll(o.copies()); err != nil {
+		t.Fatal(err)
 	}
 	last := o.bounded(nil)
 	if code := last.wait(); code != exitDone || !strings.Contains(last.err.String(), "damaged=3 goes_back_to=2") {

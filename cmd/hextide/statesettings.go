@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 
 // defaultState is the folder of a state where none is named.
 const defaultState = "hextide-state"
+
+// copiesName is the folder, beside a state in a bucket, of copies of its generations.
+const copiesName = "copies"
 
 // orphanGrace is how old an object in a bucket must be to be deleted, where no
 // pointer ever named it: another process may be just committing it.
@@ -92,8 +96,9 @@ func (s *stateSettings) readControl(ctx context.Context, address string) ([]stre
 type claimedState struct {
 	*statebackend.State
 	control stream.ControlLog
-	bucket  *statebackend.S3  // nil: the state is in a folder
-	local   statebackend.Lock // of the folder beside a bucket
+	bucket  *statebackend.S3     // nil: the state is in a folder
+	copies  *statebackend.Cached // of what is in a bucket
+	local   statebackend.Lock    // of the folder beside a bucket
 }
 
 // claim claims the folder of the state, or the one beside it, before anything in
@@ -110,6 +115,8 @@ func (s *stateSettings) claim(pipeline string) (*claimedState, error) {
 		if c.local, err = statebackend.NewFolder(vfs.Default, s.folder()).Lock(); err != nil {
 			return nil, err
 		}
+		c.copies = statebackend.NewCached(bucket, statebackend.NewFolder(vfs.Default, filepath.Join(s.folder(), copiesName)), slog.Default())
+		store = c.copies
 	}
 	c.State = statebackend.Open(store, options)
 	if err = c.Claim(); err == nil {
