@@ -231,10 +231,14 @@ func (r *Runner) restore(ctx context.Context, p *Pointer) error {
 }
 
 // restoreShards brings the shards to a pointer, as many at once as there are
-// processors: a start that has little else to do reads as fast as its disk.
+// processors, and in a simulation one after the other: a start that has little else
+// to do reads as fast as its disk.
 func (r *Runner) restoreShards(ctx context.Context, p *Pointer) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
+	if r.cfg.Schedule != nil {
+		group.SetLimit(1)
+	}
 	for _, w := range r.workers {
 		for _, s := range w.shards {
 			group.Go(func() error { return s.restore(ctx, r.cfg.Generations, p) })
