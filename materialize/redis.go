@@ -28,6 +28,8 @@ type RedisOptions struct {
 
 	Complete func() bool   // of a bounded run, which loses no row: whether it has read everything; nil: a live run
 	Within   time.Duration // how long a bounded run waits while Redis takes nothing; default 1 min
+
+	Kept Kept // what Redis is filled from when it has come back empty; nil: the next rows
 }
 
 // Redis is a sink that keeps the newest row of each entity under
@@ -51,8 +53,14 @@ type Redis struct {
 
 	run    int64
 	naming pairing // of the writer goroutine
-	stop   context.CancelFunc
-	done   chan struct{}
+	refill refilling
+	work   goroutines
+}
+
+// goroutines are what a sink runs.
+type goroutines struct {
+	stop context.CancelFunc // nil: none run
+	sync.WaitGroup
 }
 
 // waiting is an entity's packed row on its way to Redis.
@@ -92,7 +100,7 @@ func NewRedis(plan *pipeline.Plan, o RedisOptions) *Redis {
 	if o.Within == 0 {
 		o.Within = time.Minute
 	}
-	r := &Redis{options: o, plan: plan, waiting: map[geo.Cell]waiting{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	r := &Redis{options: o, plan: plan, waiting: map[geo.Cell]waiting{}, wake: make(chan struct{}, 1), refill: newRefilling()}
 	r.idle = sync.NewCond(&r.mu)
 	return r
 }
@@ -112,8 +120,11 @@ func (r *Redis) Restore(ctx context.Context, state []byte) error {
 	if r.run == 0 {
 		r.run = run
 	}
-	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
-	go r.write(ctx)
+	ctx, r.work.stop = context.WithCancel(context.WithoutCancel(ctx))
+	r.work.Go(func() { r.write(ctx) })
+	if r.options.Kept != nil {
+		r.work.Go(func() { r.keepFull(ctx) })
+	}
 	return nil
 }
 
@@ -130,7 +141,7 @@ func (r *Redis) Write(ctx context.Context, o *stream.Output) error {
 		return r.failed
 	}
 	for _, rows := range o.Rows {
-		expires := rows.Empty && !r.plan.ModelsKnow(rows.Resolution)
+		expires := r.expires(rows)
 		for i, cell := range rows.Cells {
 			if err := r.room(ctx, cell); err != nil {
 				return err
@@ -140,6 +151,11 @@ func (r *Redis) Write(ctx context.Context, o *stream.Output) error {
 	}
 	r.poke()
 	return nil
+}
+
+// expires tells whether a block's rows are markers that nobody needs after Keep.
+func (r *Redis) expires(rows *stream.Rows) bool {
+	return rows.Empty && !r.plan.ModelsKnow(rows.Resolution)
 }
 
 // wait keeps a value until it is written. Where too many wait, a row is given up
@@ -250,7 +266,7 @@ const closeWithin = 2 * time.Second
 // waits then is in the last checkpoint, which is an error of a bounded run that
 // has read everything. The pair is named where it was not.
 func (r *Redis) Close() error {
-	if r.stop == nil {
+	if r.work.stop == nil {
 		return r.options.Client.Close()
 	}
 	complete, within := r.bounded() && r.options.Complete(), closeWithin
@@ -258,16 +274,18 @@ func (r *Redis) Close() error {
 		within = r.options.Within
 	}
 	r.mu.Lock()
-	waited := r.await(context.Background(), within, 0)
+	waited := r.await(context.Background(), within, func() bool { return len(r.waiting)+len(r.flying) == 0 && !r.refill.due })
 	r.mu.Unlock()
-	r.stop()
-	<-r.done
-	r.stop = nil
+	r.work.stop()
+	r.work.Wait()
+	r.work.stop = nil
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
 	var err error
 	if left := r.left(); left > 0 {
 		err = fmt.Errorf("%w: Redis lacks %d rows, which are in the last checkpoint; the same command goes on from it", waited, left)
+	} else if waited != nil {
+		err = fmt.Errorf("%w: it came back empty, and was not filled again", waited)
 	} else if err = r.tidy(ctx); err != nil {
 		err = fmt.Errorf("Redis is away at the end of the run: %w", err)
 	}

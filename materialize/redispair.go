@@ -17,6 +17,7 @@ type pairing struct {
 	ours     bool      // it has named our pair since the start: if it names another by now, a newer run has taken over
 	switched time.Time // since when it names ours, or since the start where it did before
 	cleared  bool      // nothing of replaced pairs is left
+	seen     bool      // it has named some pair since the start: if it names none by now, Redis has lost everything
 }
 
 // replacedKey is the set of pairs that were in use before: what is in it is
@@ -93,10 +94,16 @@ func (r *Redis) name(ctx context.Context) error {
 		if err := client.SetNX(ctx, r.plan.Name, r.pair(), 0).Err(); err != nil {
 			return err
 		}
+		if r.naming.seen {
+			r.vanished()
+		}
+		r.naming.seen = true
 	case err != nil:
 		return err
 	case before == r.pair():
+		r.naming.seen = true
 	case r.naming.ours || r.left() > 0 || !r.options.CaughtUp():
+		r.naming.seen = true
 		return nil
 	default: // first written down, then switched: whatever happens in between, the old pair's keys are found again
 		if err := client.SAdd(ctx, r.replacedKey(), before).Err(); err != nil {
@@ -107,16 +114,17 @@ func (r *Redis) name(ctx context.Context) error {
 		}
 	}
 	if !r.naming.ours {
-		r.naming = pairing{ours: true, switched: time.Now()}
+		r.naming = pairing{ours: true, switched: time.Now(), seen: true}
 		return client.SRem(ctx, r.replacedKey(), r.pair()).Err() // a pair that is in use again
 	}
 	return nil
 }
 
-// tidy names the pair where that is due, and removes the keys of replaced pairs
+// tidy names the pair where that is due, sees whether Redis still has what it
+// had, and removes the keys of replaced pairs
 // a while after the switch: readers may still be using them.
 func (r *Redis) tidy(ctx context.Context) error {
-	if _, _, written := r.Waiting(); !r.naming.ours && written > 0 {
+	if _, _, written := r.Waiting(); written > 0 {
 		if err := r.name(ctx); err != nil {
 			return err
 		}

@@ -19,25 +19,26 @@ func (r *Redis) room(ctx context.Context, cell geo.Cell) error {
 	if _, is := r.newest(cell); is || !r.bounded() || len(r.waiting)+len(r.flying) < r.options.Waiting {
 		return nil
 	}
-	return r.await(ctx, r.options.Within, r.options.Waiting-1)
+	return r.await(ctx, r.options.Within, func() bool { return len(r.waiting)+len(r.flying) < r.options.Waiting })
 }
 
 // taken waits until Redis has taken some of the rows that wait.
 func (r *Redis) taken(ctx context.Context, some int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.await(ctx, r.options.Within, max(0, len(r.waiting)+len(r.flying)-some))
+	most := max(0, len(r.waiting)+len(r.flying)-some)
+	return r.await(ctx, r.options.Within, func() bool { return len(r.waiting)+len(r.flying) <= most })
 }
 
-// await waits until no more than most rows are left; an error where Redis takes
-// none for so long, or will never. The lock is held, but not while it waits.
-func (r *Redis) await(ctx context.Context, within time.Duration, most int) error {
+// await waits until Redis has taken enough; an error where it takes no row for so
+// long, or will never. The lock is held, but not while it waits.
+func (r *Redis) await(ctx context.Context, within time.Duration, enough func() bool) error {
 	r.poke()
 	timer := time.AfterFunc(within, r.broadcast)
 	defer timer.Stop()
 	defer context.AfterFunc(ctx, r.broadcast)()
 	limit, written := time.Now().Add(within), r.written
-	for len(r.waiting)+len(r.flying) > most {
+	for !enough() {
 		switch {
 		case r.failed != nil:
 			return r.failed

@@ -11,11 +11,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// upsert sets each key whose row is not newer than the given one. The rows'
+// upsertScript sets each key whose row is not newer than the given one. The rows'
 // keys of order (window end, revision, incarnation) are whole numbers below
 // 2^53, which Lua's doubles hold exactly. ARGV: the lifetime in ms of each value
 // (0: for ever), then the values.
-var upsert = redis.NewScript(`
+var upsertScript = redis.NewScript(`
 local function number(s, first, bytes)
   local n = 0
   for i = first + bytes - 1, first, -1 do n = n * 256 + string.byte(s, i) end
@@ -44,12 +44,14 @@ return set`)
 // must share a slot, it is 1.
 const scriptKeys = 64
 
+// batchKeys is how many keys are written in one pipeline.
+const batchKeys = 64 * scriptKeys
+
 // tidyEvery is how often the writer sees to names and old keys while no rows come.
 const tidyEvery = time.Second
 
 // write is the goroutine that brings waiting rows to Redis until ctx ends.
 func (r *Redis) write(ctx context.Context) {
-	defer close(r.done)
 	away := false
 	retry := backoff.NewExponentialBackOff()
 	retry.MaxInterval = 2 * time.Second
@@ -104,9 +106,9 @@ func (r *Redis) noted(ctx context.Context, away bool, err error) bool {
 func (r *Redis) take() map[geo.Cell]waiting {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	batch := make(map[geo.Cell]waiting, min(len(r.waiting), 64*scriptKeys))
+	batch := make(map[geo.Cell]waiting, min(len(r.waiting), batchKeys))
 	for cell, w := range r.waiting {
-		if len(batch) == 64*scriptKeys {
+		if len(batch) == batchKeys {
 			break
 		}
 		batch[cell] = w
@@ -137,20 +139,25 @@ func (r *Redis) sent(batch map[geo.Cell]waiting, err error) {
 	r.idle.Broadcast()
 }
 
-// send writes a batch in one pipeline, and sees to the name of the pair.
+// send writes a batch, and sees to the name of the pair.
 func (r *Redis) send(ctx context.Context, batch map[geo.Cell]waiting) error {
+	if err := r.upsert(ctx, batch); err != nil {
+		return err
+	}
+	return r.name(ctx)
+}
+
+// upsert writes a batch in one pipeline. It may be called from any goroutine.
+func (r *Redis) upsert(ctx context.Context, batch map[geo.Cell]waiting) error {
 	perCall := scriptKeys
 	if _, cluster := r.options.Client.(*redis.ClusterClient); cluster {
 		perCall = 1
 	}
 	err := r.pipeline(ctx, batch, perCall)
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		if err = upsert.Load(ctx, r.options.Client).Err(); err == nil {
+		if err = upsertScript.Load(ctx, r.options.Client).Err(); err == nil {
 			err = r.pipeline(ctx, batch, perCall)
 		}
-	}
-	if err == nil {
-		err = r.name(ctx)
 	}
 	return err
 }
@@ -161,7 +168,7 @@ func (r *Redis) pipeline(ctx context.Context, batch map[geo.Cell]waiting, perCal
 	var lives, values []any
 	call := func() {
 		if len(keys) > 0 {
-			upsert.EvalSha(ctx, pipe, keys, append(lives, values...)...)
+			upsertScript.EvalSha(ctx, pipe, keys, append(lives, values...)...)
 			keys, lives, values = nil, nil, nil
 		}
 	}

@@ -50,6 +50,41 @@ func (s *Store) newest(cells []geo.Cell) *picked {
 	return p
 }
 
+// Cells are those with a row, ascending.
+func (s *Store) Cells() []geo.Cell {
+	s.mu.RLock()
+	cells := make([]geo.Cell, 0, len(s.latest))
+	for cell := range s.latest {
+		cells = append(cells, cell)
+		if len(cells)%pickAtOnce == 0 {
+			s.mu.RUnlock()
+			s.mu.RLock()
+		}
+	}
+	s.mu.RUnlock()
+	slices.Sort(cells)
+	return cells
+}
+
+// Newest visits the newest row of each of some cells that has one. The block is
+// the visitor's until it returns.
+func (s *Store) Newest(cells []geo.Cell, visit func(rows *stream.Rows, row int)) {
+	found := s.newest(cells)
+	defer found.release()
+	for _, at := range found.places {
+		if at.block != nil {
+			visit(at.block, at.row)
+		}
+	}
+}
+
+// Complete tells whether the store has been told of every row since a restart.
+func (s *Store) Complete() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.complete
+}
+
 // pickAtOnce is how many cells a reader of all looks at before it lets the
 // writer in.
 const pickAtOnce = 4096

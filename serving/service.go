@@ -20,6 +20,9 @@ type Live interface {
 	Open(ctx context.Context, cells []geo.Cell) ([]*stream.Rows, error)
 	// Status is how the pipeline is doing.
 	Status() *pb.StatusResponse
+	// RefillRedis writes the kept rows to Redis again and returns of how many
+	// entities; its error is a status.
+	RefillRedis(ctx context.Context, progress func(written, of int)) (int, error)
 }
 
 // Limits bound what one request may ask for, and all of them together.

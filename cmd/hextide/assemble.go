@@ -78,7 +78,7 @@ func (a *assembly) makeSinks(ctx context.Context) error {
 			return err
 		}
 		options := materialize.RedisOptions{
-			Client: client, Keep: a.flags.serving.keep, Waiting: a.flags.redis.waiting, Within: a.flags.redis.within, Logger: slog.Default(),
+			Client: client, Keep: a.flags.serving.keep, Waiting: a.flags.redis.waiting, Within: a.flags.redis.within, Logger: slog.Default(), Kept: a.store,
 			CaughtUp: func() bool { return a.recordsBehind() <= nearlyRead },
 		}
 		if a.flags.bounded {

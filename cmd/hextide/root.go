@@ -44,7 +44,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 	})
 	root.AddCommand(
 		newDemo(), newRun(), newSimulate(), newBackfill(), newDiff(), newGet(), newWatch(),
-		newValidate(), newPlan(), newSchema(), newCheckpoint(), newState(), newVersion(),
+		newValidate(), newPlan(), newSchema(), newCheckpoint(), newState(), newRedis(), newVersion(),
 	)
 	return root
 }

@@ -8,8 +8,9 @@ import (
 // Server is a server of one test's own, which the test may stop, kill and start
 // again to see how others bear it. It goes when the test ends.
 type Server struct {
-	t    testing.TB
-	held *held
+	t           testing.TB
+	held        *held
+	environment []string
 }
 
 // Broker is a Kafka of one test's own. What it stored, and its port, outlive
@@ -23,15 +24,21 @@ func NewBroker(t testing.TB) *Broker {
 	return &Broker{own(t, kafka)}
 }
 
-// RedisServer is a Redis of one test's own. It writes every change to disk
-// before it answers, so that what it stored outlives Stop and Kill, as does its
-// port.
+// RedisServer is a Redis of one test's own. Its port outlives Stop and Kill.
 type RedisServer struct{ Server }
 
-// NewRedis starts a Redis for this test alone.
+// NewRedis starts a Redis for this test alone that writes every change to disk
+// before it answers, so that what it stored outlives Stop and Kill.
 func NewRedis(t testing.TB) *RedisServer {
 	t.Helper()
 	return &RedisServer{own(t, redis, "REDIS_KEEP=1")}
+}
+
+// NewEmptyRedis starts a Redis for this test alone that keeps nothing on disk: it
+// is empty after Stop and Kill.
+func NewEmptyRedis(t testing.TB) *RedisServer {
+	t.Helper()
+	return &RedisServer{own(t, redis, "REDIS_KEEP=0")}
 }
 
 func own(t testing.TB, k kind, environment ...string) Server {
@@ -41,7 +48,7 @@ func own(t testing.TB, k kind, environment ...string) Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.release)
-	return Server{t: t, held: h}
+	return Server{t: t, held: h, environment: environment}
 }
 
 // Addr is the server's address, host:port; the same for its whole life.
@@ -69,9 +76,7 @@ func (s *Server) Start() {
 func (s *Server) command(verb string) {
 	s.t.Helper()
 	c := exec.Command(script(s.held.kind), verb, s.held.folder)
-	if s.held.kind == redis {
-		c.Env = append(c.Environ(), "REDIS_KEEP=1")
-	}
+	c.Env = append(c.Environ(), s.environment...)
 	if out, err := c.CombinedOutput(); err != nil {
 		s.t.Fatalf("%s %s: %v: %s", s.held.kind, verb, err, out)
 	}

@@ -1601,6 +1601,110 @@ func (x *ModelScore) GetSeasonalMae() float64 {
 	return 0
 }
 
+type RefillRedisRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefillRedisRequest) Reset() {
+	*x = RefillRedisRequest{}
+	mi := &file_hextide_v1_hextide_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefillRedisRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefillRedisRequest) ProtoMessage() {}
+
+func (x *RefillRedisRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hextide_v1_hextide_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefillRedisRequest.ProtoReflect.Descriptor instead.
+func (*RefillRedisRequest) Descriptor() ([]byte, []int) {
+	return file_hextide_v1_hextide_proto_rawDescGZIP(), []int{20}
+}
+
+type RefillRedisResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Written       uint64                 `protobuf:"varint,1,opt,name=written,proto3" json:"written,omitempty"`   // entities so far
+	Entities      uint64                 `protobuf:"varint,2,opt,name=entities,proto3" json:"entities,omitempty"` // of so many that the server keeps
+	Done          bool                   `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`         // the last message
+	Complete      bool                   `protobuf:"varint,4,opt,name=complete,proto3" json:"complete,omitempty"` // with the last: the server has been told of every row since its last restart; false: the others come with their next
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefillRedisResponse) Reset() {
+	*x = RefillRedisResponse{}
+	mi := &file_hextide_v1_hextide_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefillRedisResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefillRedisResponse) ProtoMessage() {}
+
+func (x *RefillRedisResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hextide_v1_hextide_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefillRedisResponse.ProtoReflect.Descriptor instead.
+func (*RefillRedisResponse) Descriptor() ([]byte, []int) {
+	return file_hextide_v1_hextide_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *RefillRedisResponse) GetWritten() uint64 {
+	if x != nil {
+		return x.Written
+	}
+	return 0
+}
+
+func (x *RefillRedisResponse) GetEntities() uint64 {
+	if x != nil {
+		return x.Entities
+	}
+	return 0
+}
+
+func (x *RefillRedisResponse) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+func (x *RefillRedisResponse) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
 var File_hextide_v1_hextide_proto protoreflect.FileDescriptor
 
 const file_hextide_v1_hextide_proto_rawDesc = "" +
@@ -1744,13 +1848,19 @@ const file_hextide_v1_hextide_proto_rawDesc = "" +
 	"\x0elast_value_mae\x18\b \x01(\x01R\flastValueMae\x12+\n" +
 	"\x11seasonal_deviance\x18\t \x01(\x01R\x10seasonalDeviance\x12!\n" +
 	"\fseasonal_mae\x18\n" +
-	" \x01(\x01R\vseasonalMae*~\n" +
+	" \x01(\x01R\vseasonalMae\"\x14\n" +
+	"\x12RefillRedisRequest\"{\n" +
+	"\x13RefillRedisResponse\x12\x18\n" +
+	"\awritten\x18\x01 \x01(\x04R\awritten\x12\x1a\n" +
+	"\bentities\x18\x02 \x01(\x04R\bentities\x12\x12\n" +
+	"\x04done\x18\x03 \x01(\bR\x04done\x12\x1a\n" +
+	"\bcomplete\x18\x04 \x01(\bR\bcomplete*~\n" +
 	"\bRowState\x12\x19\n" +
 	"\x15ROW_STATE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eROW_STATE_OPEN\x10\x01\x12\x19\n" +
 	"\x15ROW_STATE_PROVISIONAL\x10\x02\x12\x13\n" +
 	"\x0fROW_STATE_FINAL\x10\x03\x12\x13\n" +
-	"\x0fROW_STATE_EMPTY\x10\x042\x97\x05\n" +
+	"\x0fROW_STATE_EMPTY\x10\x042\x86\x06\n" +
 	"\aHextide\x12d\n" +
 	"\x06Lookup\x12\x19.hextide.v1.LookupRequest\x1a\x1a.hextide.v1.LookupResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*Z\f\x12\n" +
 	"/v1/lookup\"\n" +
@@ -1764,7 +1874,8 @@ const file_hextide_v1_hextide_proto_rawDesc = "" +
 	"\x12\b/v1/scan0\x01\x12[\n" +
 	"\bDescribe\x12\x1b.hextide.v1.DescribeRequest\x1a\x1c.hextide.v1.DescribeResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/describe\x12S\n" +
 	"\x06Status\x12\x19.hextide.v1.StatusRequest\x1a\x1a.hextide.v1.StatusResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
-	"/v1/statusB7Z5github.com/hextide/hextide/proto/hextide/v1;hextidev1b\x06proto3"
+	"/v1/status\x12m\n" +
+	"\vRefillRedis\x12\x1e.hextide.v1.RefillRedisRequest\x1a\x1f.hextide.v1.RefillRedisResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/redis/refill0\x01B7Z5github.com/hextide/hextide/proto/hextide/v1;hextidev1b\x06proto3"
 
 var (
 	file_hextide_v1_hextide_proto_rawDescOnce sync.Once
@@ -1779,7 +1890,7 @@ func file_hextide_v1_hextide_proto_rawDescGZIP() []byte {
 }
 
 var file_hextide_v1_hextide_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hextide_v1_hextide_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_hextide_v1_hextide_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_hextide_v1_hextide_proto_goTypes = []any{
 	(RowState)(0),                 // 0: hextide.v1.RowState
 	(*LatLng)(nil),                // 1: hextide.v1.LatLng
@@ -1802,47 +1913,49 @@ var file_hextide_v1_hextide_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 18: hextide.v1.StatusRequest
 	(*StatusResponse)(nil),        // 19: hextide.v1.StatusResponse
 	(*ModelScore)(nil),            // 20: hextide.v1.ModelScore
-	nil,                           // 21: hextide.v1.StatusResponse.DeadByReasonEntry
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
+	(*RefillRedisRequest)(nil),    // 21: hextide.v1.RefillRedisRequest
+	(*RefillRedisResponse)(nil),   // 22: hextide.v1.RefillRedisResponse
+	nil,                           // 23: hextide.v1.StatusResponse.DeadByReasonEntry
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
 }
 var file_hextide_v1_hextide_proto_depIdxs = []int32{
 	1,  // 0: hextide.v1.LookupRequest.locations:type_name -> hextide.v1.LatLng
-	22, // 1: hextide.v1.Entity.window_end:type_name -> google.protobuf.Timestamp
+	24, // 1: hextide.v1.Entity.window_end:type_name -> google.protobuf.Timestamp
 	0,  // 2: hextide.v1.Entity.state:type_name -> hextide.v1.RowState
 	3,  // 3: hextide.v1.LookupResponse.entities:type_name -> hextide.v1.Entity
 	4,  // 4: hextide.v1.LookupResponse.columns:type_name -> hextide.v1.Column
-	22, // 5: hextide.v1.LookupResponse.watermark:type_name -> google.protobuf.Timestamp
-	22, // 6: hextide.v1.LookupResponse.final:type_name -> google.protobuf.Timestamp
+	24, // 5: hextide.v1.LookupResponse.watermark:type_name -> google.protobuf.Timestamp
+	24, // 6: hextide.v1.LookupResponse.final:type_name -> google.protobuf.Timestamp
 	3,  // 7: hextide.v1.LatestResponse.entities:type_name -> hextide.v1.Entity
 	4,  // 8: hextide.v1.LatestResponse.columns:type_name -> hextide.v1.Column
-	22, // 9: hextide.v1.LatestResponse.watermark:type_name -> google.protobuf.Timestamp
-	22, // 10: hextide.v1.LatestResponse.final:type_name -> google.protobuf.Timestamp
-	22, // 11: hextide.v1.HistoryRequest.from:type_name -> google.protobuf.Timestamp
-	22, // 12: hextide.v1.HistoryRequest.to:type_name -> google.protobuf.Timestamp
+	24, // 9: hextide.v1.LatestResponse.watermark:type_name -> google.protobuf.Timestamp
+	24, // 10: hextide.v1.LatestResponse.final:type_name -> google.protobuf.Timestamp
+	24, // 11: hextide.v1.HistoryRequest.from:type_name -> google.protobuf.Timestamp
+	24, // 12: hextide.v1.HistoryRequest.to:type_name -> google.protobuf.Timestamp
 	3,  // 13: hextide.v1.HistoryResponse.entities:type_name -> hextide.v1.Entity
 	4,  // 14: hextide.v1.HistoryResponse.columns:type_name -> hextide.v1.Column
 	3,  // 15: hextide.v1.WatchResponse.entities:type_name -> hextide.v1.Entity
 	4,  // 16: hextide.v1.WatchResponse.columns:type_name -> hextide.v1.Column
-	22, // 17: hextide.v1.WatchResponse.watermark:type_name -> google.protobuf.Timestamp
-	22, // 18: hextide.v1.WatchResponse.final:type_name -> google.protobuf.Timestamp
-	22, // 19: hextide.v1.ScanRequest.from:type_name -> google.protobuf.Timestamp
-	22, // 20: hextide.v1.ScanRequest.to:type_name -> google.protobuf.Timestamp
+	24, // 17: hextide.v1.WatchResponse.watermark:type_name -> google.protobuf.Timestamp
+	24, // 18: hextide.v1.WatchResponse.final:type_name -> google.protobuf.Timestamp
+	24, // 19: hextide.v1.ScanRequest.from:type_name -> google.protobuf.Timestamp
+	24, // 20: hextide.v1.ScanRequest.to:type_name -> google.protobuf.Timestamp
 	3,  // 21: hextide.v1.ScanResponse.entities:type_name -> hextide.v1.Entity
 	4,  // 22: hextide.v1.ScanResponse.columns:type_name -> hextide.v1.Column
-	22, // 23: hextide.v1.ScanResponse.final:type_name -> google.protobuf.Timestamp
-	23, // 24: hextide.v1.DescribeResponse.pane:type_name -> google.protobuf.Duration
-	23, // 25: hextide.v1.DescribeResponse.windows:type_name -> google.protobuf.Duration
+	24, // 23: hextide.v1.ScanResponse.final:type_name -> google.protobuf.Timestamp
+	25, // 24: hextide.v1.DescribeResponse.pane:type_name -> google.protobuf.Duration
+	25, // 25: hextide.v1.DescribeResponse.windows:type_name -> google.protobuf.Duration
 	16, // 26: hextide.v1.DescribeResponse.columns:type_name -> hextide.v1.ColumnInfo
 	17, // 27: hextide.v1.DescribeResponse.models:type_name -> hextide.v1.ModelInfo
-	23, // 28: hextide.v1.ColumnInfo.window:type_name -> google.protobuf.Duration
-	23, // 29: hextide.v1.ModelInfo.window:type_name -> google.protobuf.Duration
-	22, // 30: hextide.v1.StatusResponse.watermark:type_name -> google.protobuf.Timestamp
-	22, // 31: hextide.v1.StatusResponse.final:type_name -> google.protobuf.Timestamp
-	23, // 32: hextide.v1.StatusResponse.lag:type_name -> google.protobuf.Duration
-	22, // 33: hextide.v1.StatusResponse.last_checkpoint:type_name -> google.protobuf.Timestamp
+	25, // 28: hextide.v1.ColumnInfo.window:type_name -> google.protobuf.Duration
+	25, // 29: hextide.v1.ModelInfo.window:type_name -> google.protobuf.Duration
+	24, // 30: hextide.v1.StatusResponse.watermark:type_name -> google.protobuf.Timestamp
+	24, // 31: hextide.v1.StatusResponse.final:type_name -> google.protobuf.Timestamp
+	25, // 32: hextide.v1.StatusResponse.lag:type_name -> google.protobuf.Duration
+	24, // 33: hextide.v1.StatusResponse.last_checkpoint:type_name -> google.protobuf.Timestamp
 	20, // 34: hextide.v1.StatusResponse.scores:type_name -> hextide.v1.ModelScore
-	21, // 35: hextide.v1.StatusResponse.dead_by_reason:type_name -> hextide.v1.StatusResponse.DeadByReasonEntry
+	23, // 35: hextide.v1.StatusResponse.dead_by_reason:type_name -> hextide.v1.StatusResponse.DeadByReasonEntry
 	2,  // 36: hextide.v1.Hextide.Lookup:input_type -> hextide.v1.LookupRequest
 	6,  // 37: hextide.v1.Hextide.Latest:input_type -> hextide.v1.LatestRequest
 	8,  // 38: hextide.v1.Hextide.History:input_type -> hextide.v1.HistoryRequest
@@ -1850,15 +1963,17 @@ var file_hextide_v1_hextide_proto_depIdxs = []int32{
 	12, // 40: hextide.v1.Hextide.Scan:input_type -> hextide.v1.ScanRequest
 	14, // 41: hextide.v1.Hextide.Describe:input_type -> hextide.v1.DescribeRequest
 	18, // 42: hextide.v1.Hextide.Status:input_type -> hextide.v1.StatusRequest
-	5,  // 43: hextide.v1.Hextide.Lookup:output_type -> hextide.v1.LookupResponse
-	7,  // 44: hextide.v1.Hextide.Latest:output_type -> hextide.v1.LatestResponse
-	9,  // 45: hextide.v1.Hextide.History:output_type -> hextide.v1.HistoryResponse
-	11, // 46: hextide.v1.Hextide.Watch:output_type -> hextide.v1.WatchResponse
-	13, // 47: hextide.v1.Hextide.Scan:output_type -> hextide.v1.ScanResponse
-	15, // 48: hextide.v1.Hextide.Describe:output_type -> hextide.v1.DescribeResponse
-	19, // 49: hextide.v1.Hextide.Status:output_type -> hextide.v1.StatusResponse
-	43, // [43:50] is the sub-list for method output_type
-	36, // [36:43] is the sub-list for method input_type
+	21, // 43: hextide.v1.Hextide.RefillRedis:input_type -> hextide.v1.RefillRedisRequest
+	5,  // 44: hextide.v1.Hextide.Lookup:output_type -> hextide.v1.LookupResponse
+	7,  // 45: hextide.v1.Hextide.Latest:output_type -> hextide.v1.LatestResponse
+	9,  // 46: hextide.v1.Hextide.History:output_type -> hextide.v1.HistoryResponse
+	11, // 47: hextide.v1.Hextide.Watch:output_type -> hextide.v1.WatchResponse
+	13, // 48: hextide.v1.Hextide.Scan:output_type -> hextide.v1.ScanResponse
+	15, // 49: hextide.v1.Hextide.Describe:output_type -> hextide.v1.DescribeResponse
+	19, // 50: hextide.v1.Hextide.Status:output_type -> hextide.v1.StatusResponse
+	22, // 51: hextide.v1.Hextide.RefillRedis:output_type -> hextide.v1.RefillRedisResponse
+	44, // [44:52] is the sub-list for method output_type
+	36, // [36:44] is the sub-list for method input_type
 	36, // [36:36] is the sub-list for extension type_name
 	36, // [36:36] is the sub-list for extension extendee
 	0,  // [0:36] is the sub-list for field type_name
@@ -1875,7 +1990,7 @@ func file_hextide_v1_hextide_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hextide_v1_hextide_proto_rawDesc), len(file_hextide_v1_hextide_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

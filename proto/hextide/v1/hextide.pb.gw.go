@@ -333,6 +333,29 @@ func local_request_Hextide_Status_0(ctx context.Context, marshaler runtime.Marsh
 	return msg, metadata, err
 }
 
+func request_Hextide_RefillRedis_0(ctx context.Context, marshaler runtime.Marshaler, client HextideClient, req *http.Request, pathParams map[string]string) (Hextide_RefillRedisClient, runtime.ServerMetadata, error) {
+	var (
+		protoReq RefillRedisRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	stream, err := client.RefillRedis(ctx, &protoReq)
+	if err != nil {
+		return nil, metadata, err
+	}
+	header, err := stream.Header()
+	if err != nil {
+		return nil, metadata, err
+	}
+	metadata.HeaderMD = header
+	return stream, metadata, nil
+}
+
 // RegisterHextideHandlerServer registers the http handlers for service Hextide to "mux".
 // UnaryRPC     :call HextideServer directly.
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
@@ -499,6 +522,13 @@ func RegisterHextideHandlerServer(ctx context.Context, mux *runtime.ServeMux, se
 			return
 		}
 		forward_Hextide_Status_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+
+	mux.Handle(http.MethodPost, pattern_Hextide_RefillRedis_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		err := status.Error(codes.Unimplemented, "streaming calls are not yet supported in the in-process transport")
+		_, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+		return
 	})
 
 	return nil
@@ -710,31 +740,50 @@ func RegisterHextideHandlerClient(ctx context.Context, mux *runtime.ServeMux, cl
 		}
 		forward_Hextide_Status_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_Hextide_RefillRedis_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/hextide.v1.Hextide/RefillRedis", runtime.WithHTTPPathPattern("/v1/redis/refill"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_Hextide_RefillRedis_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_Hextide_RefillRedis_0(annotatedContext, mux, outboundMarshaler, w, req, func() (proto.Message, error) { return resp.Recv() }, mux.GetForwardResponseOptions()...)
+	})
 	return nil
 }
 
 var (
-	pattern_Hextide_Lookup_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "lookup"}, ""))
-	pattern_Hextide_Lookup_1   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "lookup"}, ""))
-	pattern_Hextide_Latest_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "latest"}, ""))
-	pattern_Hextide_Latest_1   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "latest"}, ""))
-	pattern_Hextide_History_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "history", "h3"}, ""))
-	pattern_Hextide_Watch_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "watch"}, ""))
-	pattern_Hextide_Watch_1    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "watch"}, ""))
-	pattern_Hextide_Scan_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "scan"}, ""))
-	pattern_Hextide_Describe_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "describe"}, ""))
-	pattern_Hextide_Status_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "status"}, ""))
+	pattern_Hextide_Lookup_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "lookup"}, ""))
+	pattern_Hextide_Lookup_1      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "lookup"}, ""))
+	pattern_Hextide_Latest_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "latest"}, ""))
+	pattern_Hextide_Latest_1      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "latest"}, ""))
+	pattern_Hextide_History_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "history", "h3"}, ""))
+	pattern_Hextide_Watch_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "watch"}, ""))
+	pattern_Hextide_Watch_1       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "watch"}, ""))
+	pattern_Hextide_Scan_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "scan"}, ""))
+	pattern_Hextide_Describe_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "describe"}, ""))
+	pattern_Hextide_Status_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "status"}, ""))
+	pattern_Hextide_RefillRedis_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "redis", "refill"}, ""))
 )
 
 var (
-	forward_Hextide_Lookup_0   = runtime.ForwardResponseMessage
-	forward_Hextide_Lookup_1   = runtime.ForwardResponseMessage
-	forward_Hextide_Latest_0   = runtime.ForwardResponseMessage
-	forward_Hextide_Latest_1   = runtime.ForwardResponseMessage
-	forward_Hextide_History_0  = runtime.ForwardResponseMessage
-	forward_Hextide_Watch_0    = runtime.ForwardResponseStream
-	forward_Hextide_Watch_1    = runtime.ForwardResponseStream
-	forward_Hextide_Scan_0     = runtime.ForwardResponseStream
-	forward_Hextide_Describe_0 = runtime.ForwardResponseMessage
-	forward_Hextide_Status_0   = runtime.ForwardResponseMessage
+	forward_Hextide_Lookup_0      = runtime.ForwardResponseMessage
+	forward_Hextide_Lookup_1      = runtime.ForwardResponseMessage
+	forward_Hextide_Latest_0      = runtime.ForwardResponseMessage
+	forward_Hextide_Latest_1      = runtime.ForwardResponseMessage
+	forward_Hextide_History_0     = runtime.ForwardResponseMessage
+	forward_Hextide_Watch_0       = runtime.ForwardResponseStream
+	forward_Hextide_Watch_1       = runtime.ForwardResponseStream
+	forward_Hextide_Scan_0        = runtime.ForwardResponseStream
+	forward_Hextide_Describe_0    = runtime.ForwardResponseMessage
+	forward_Hextide_Status_0      = runtime.ForwardResponseMessage
+	forward_Hextide_RefillRedis_0 = runtime.ForwardResponseStream
 )

@@ -24,13 +24,14 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Hextide_Lookup_FullMethodName   = "/hextide.v1.Hextide/Lookup"
-	Hextide_Latest_FullMethodName   = "/hextide.v1.Hextide/Latest"
-	Hextide_History_FullMethodName  = "/hextide.v1.Hextide/History"
-	Hextide_Watch_FullMethodName    = "/hextide.v1.Hextide/Watch"
-	Hextide_Scan_FullMethodName     = "/hextide.v1.Hextide/Scan"
-	Hextide_Describe_FullMethodName = "/hextide.v1.Hextide/Describe"
-	Hextide_Status_FullMethodName   = "/hextide.v1.Hextide/Status"
+	Hextide_Lookup_FullMethodName      = "/hextide.v1.Hextide/Lookup"
+	Hextide_Latest_FullMethodName      = "/hextide.v1.Hextide/Latest"
+	Hextide_History_FullMethodName     = "/hextide.v1.Hextide/History"
+	Hextide_Watch_FullMethodName       = "/hextide.v1.Hextide/Watch"
+	Hextide_Scan_FullMethodName        = "/hextide.v1.Hextide/Scan"
+	Hextide_Describe_FullMethodName    = "/hextide.v1.Hextide/Describe"
+	Hextide_Status_FullMethodName      = "/hextide.v1.Hextide/Status"
+	Hextide_RefillRedis_FullMethodName = "/hextide.v1.Hextide/RefillRedis"
 )
 
 // HextideClient is the client API for Hextide service.
@@ -55,6 +56,9 @@ type HextideClient interface {
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
 	// Status returns how the pipeline is doing now.
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error)
+	// RefillRedis writes the newest row of every entity that the server keeps to
+	// Redis again, and tells how far it is. A newer row that is there stays.
+	RefillRedis(ctx context.Context, in *RefillRedisRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RefillRedisResponse], error)
 }
 
 type hextideClient struct {
@@ -153,6 +157,25 @@ func (c *hextideClient) Status(ctx context.Context, in *StatusRequest, opts ...g
 	return out, nil
 }
 
+func (c *hextideClient) RefillRedis(ctx context.Context, in *RefillRedisRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RefillRedisResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Hextide_ServiceDesc.Streams[2], Hextide_RefillRedis_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[RefillRedisRequest, RefillRedisResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Hextide_RefillRedisClient = grpc.ServerStreamingClient[RefillRedisResponse]
+
 // HextideServer is the server API for Hextide service.
 // All implementations must embed UnimplementedHextideServer
 // for forward compatibility.
@@ -175,6 +198,9 @@ type HextideServer interface {
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
 	// Status returns how the pipeline is doing now.
 	Status(context.Context, *StatusRequest) (*StatusResponse, error)
+	// RefillRedis writes the newest row of every entity that the server keeps to
+	// Redis again, and tells how far it is. A newer row that is there stays.
+	RefillRedis(*RefillRedisRequest, grpc.ServerStreamingServer[RefillRedisResponse]) error
 	mustEmbedUnimplementedHextideServer()
 }
 
@@ -205,6 +231,9 @@ func (UnimplementedHextideServer) Describe(context.Context, *DescribeRequest) (*
 }
 func (UnimplementedHextideServer) Status(context.Context, *StatusRequest) (*StatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Status not implemented")
+}
+func (UnimplementedHextideServer) RefillRedis(*RefillRedisRequest, grpc.ServerStreamingServer[RefillRedisResponse]) error {
+	return status.Error(codes.Unimplemented, "method RefillRedis not implemented")
 }
 func (UnimplementedHextideServer) mustEmbedUnimplementedHextideServer() {}
 func (UnimplementedHextideServer) testEmbeddedByValue()                 {}
@@ -339,6 +368,17 @@ func _Hextide_Status_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Hextide_RefillRedis_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(RefillRedisRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(HextideServer).RefillRedis(m, &grpc.GenericServerStream[RefillRedisRequest, RefillRedisResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Hextide_RefillRedisServer = grpc.ServerStreamingServer[RefillRedisResponse]
+
 // Hextide_ServiceDesc is the grpc.ServiceDesc for Hextide service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -376,6 +416,11 @@ var Hextide_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Scan",
 			Handler:       _Hextide_Scan_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "RefillRedis",
+			Handler:       _Hextide_RefillRedis_Handler,
 			ServerStreams: true,
 		},
 	},
