@@ -72,7 +72,7 @@ func (n *nearby) goesOn(epoch, fetched int64) (*State, *stream.Pointer) {
 	n.t.Helper()
 	n.fetched.Store(0)
 	f := n.open()
-	_, p, err := f.Start(n.t.Context())
+	_, p, err := begin(n.t.Context(), f)
 	if err != nil || p == nil || p.Epoch != epoch {
 		n.t.Fatalf("goes on from %+v, %v; want epoch %d", p, err, epoch)
 	}
@@ -113,7 +113,7 @@ func (n *nearby) flipObject(o stream.Object) {
 func TestCopiesAreRead(t *testing.T) {
 	n := newNearby(t)
 	f := n.open()
-	if _, _, err := f.Start(t.Context()); err != nil {
+	if _, _, err := begin(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
 	n.commits(f, 1, 5)
@@ -131,7 +131,7 @@ func TestCopiesAreRead(t *testing.T) {
 func TestCopiesMayGo(t *testing.T) {
 	n := newNearby(t)
 	f := n.open()
-	if _, _, err := f.Start(t.Context()); err != nil {
+	if _, _, err := begin(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
 	n.commits(f, 1, 4)
@@ -158,7 +158,7 @@ func TestCopiesMayGo(t *testing.T) {
 func TestDamagedCopies(t *testing.T) {
 	n := newNearby(t)
 	f := n.open()
-	if _, _, err := f.Start(t.Context()); err != nil {
+	if _, _, err := begin(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
 	n.commits(f, 1, 4)
@@ -187,7 +187,7 @@ func TestDamagedCopies(t *testing.T) {
 func TestLostObjectsAreMended(t *testing.T) {
 	n := newNearby(t)
 	f := n.open()
-	if _, _, err := f.Start(t.Context()); err != nil {
+	if _, _, err := begin(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
 	n.commits(f, 1, 4)
@@ -214,7 +214,7 @@ func TestCopiesCannotBeKept(t *testing.T) {
 	broken := errors.New("no disk")
 	n.disk = errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(errorfs.Op) error { return broken }))
 	f := n.open()
-	if _, _, err := f.Start(t.Context()); err != nil {
+	if _, _, err := begin(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
 	n.commits(f, 1, 4)

@@ -115,7 +115,7 @@ func open(t *testing.T, fs vfs.FS) (*State, *ControlFile) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := f.Start(context.Background()); err != nil {
+	if _, _, err := begin(context.Background(), f); err != nil {
 		t.Fatal(err)
 	}
 	return f, c

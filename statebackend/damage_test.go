@@ -60,7 +60,7 @@ func goesBack(t *testing.T, fs vfs.FS, to int64) (f *State, log string) {
 	t.Helper()
 	var text bytes.Buffer
 	f = Open(NewFolder(fs, "state"), Options{Pipeline: "p", Logger: slog.New(slog.NewTextHandler(&text, nil))})
-	_, p, err := f.Start(context.Background())
+	_, p, err := begin(context.Background(), f)
 	if err != nil || p == nil || p.Epoch != to {
 		t.Fatalf("goes on from %+v, %v; want epoch %d", p, err, to)
 	}
@@ -148,7 +148,7 @@ func TestNoEpochIsWhole(t *testing.T) {
 	}
 	before := tree()
 	f := Open(NewFolder(fs, "state"), Options{Pipeline: "p"})
-	_, p, err := f.Start(context.Background())
+	_, p, err := begin(context.Background(), f)
 	if !errors.Is(err, ErrNoneWhole) || p != nil {
 		t.Fatalf("%+v, %v", p, err)
 	}
@@ -192,7 +192,7 @@ func TestOtherErrorsAreNoDamage(t *testing.T) {
 	fs, pointer, _ := kept(t, 4)
 	text := []byte(`{"version":9,"epoch":4}`)
 	overwrite(t, fs, pointer, fmt.Appendf(nil, `{"checksum":%q,"pointer":%s}`, checksum(text), text))
-	_, p, err := Open(NewFolder(fs, "state"), Options{Pipeline: "p"}).Start(context.Background())
+	_, p, err := begin(context.Background(), Open(NewFolder(fs, "state"), Options{Pipeline: "p"}))
 	if err == nil || errors.Is(err, ErrDamaged) || p != nil || !strings.Contains(err.Error(), "version 9") {
 		t.Fatalf("%+v, %v", p, err)
 	}

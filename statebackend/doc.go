@@ -7,6 +7,7 @@
 //	objects/<xx>/<pipeline>/<owner>/<epoch>-<incarnation>-<checksum>.sst
 //	pointers/<epoch>.json                  the newest few; the greatest number is the truth
 //	pointers/<epoch>.json.damaged          one that the run went back behind
+//	prepared/<epoch>-<incarnation>.json    pointers that a transaction is to commit
 //	control.log, control.archive.log       in a folder: partitions leaving and coming back
 //	control/<entries>.log                  in a bucket: the same, an object a segment
 //	temp/                                  in a folder: files that are being written
@@ -25,6 +26,10 @@
 // pointer before it, and one of an older incarnation than an earlier epoch's is void.
 // Only where the newer one ends before it commits anything is it gone on from, as the
 // epoch that it is.
+//
+// Where a transaction elsewhere commits an epoch, its pointer is prepared first: it
+// becomes a pointer when the transaction is committed, by this process or by the next
+// one, which learns from there what was, and is void if it was not.
 //
 // Beside a bucket, copies of the objects of retained epochs are kept in a folder of
 // the machine and read first (Cached). They are of no consequence: damaged or gone,

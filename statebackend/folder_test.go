@@ -44,7 +44,7 @@ func readAll(t *testing.T, f *State, o stream.Object) []stream.Entry {
 func start(t *testing.T, fs vfs.FS) (*State, int64, *stream.Pointer) {
 	t.Helper()
 	f := Open(NewFolder(fs, "state"), Options{Pipeline: "p"})
-	n, p, err := f.Start(context.Background())
+	n, p, err := begin(context.Background(), f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestCrashAnywhere(t *testing.T) {
 			return nil
 		})
 		f := Open(NewFolder(errorfs.Wrap(mem, cut), "state"), Options{Pipeline: "p"})
-		if _, _, err := f.Start(context.Background()); err != nil {
+		if _, _, err := begin(context.Background(), f); err != nil {
 			t.Fatal(err)
 		}
 		for epoch := int64(1); epoch <= 6; epoch++ {
@@ -218,15 +218,25 @@ func TestIncarnationRisesAndOneOwnerHolds(t *testing.T) {
 	open := func() *State { return Open(NewFolder(vfs.Default, dir), Options{Pipeline: "p"}) }
 	for want := int64(1); want <= 3; want++ {
 		f := open()
-		n, _, err := f.Start(context.Background())
+		n, _, err := begin(context.Background(), f)
 		if err != nil || n != want {
 			t.Fatalf("incarnation %d, %v; want %d", n, err, want)
 		}
-		if _, _, err := open().Start(context.Background()); !errors.Is(err, ErrHeld) {
+		if _, _, err := begin(context.Background(), open()); !errors.Is(err, ErrHeld) {
 			t.Fatalf("a second owner: %v", err)
 		}
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// begin claims a state and finds the pointer to go on from.
+func begin(ctx context.Context, s *State) (int64, *stream.Pointer, error) {
+	n, err := s.Start(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	p, err := s.GoOn(ctx, nil)
+	return n, p, err
 }

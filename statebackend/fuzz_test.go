@@ -28,7 +28,7 @@ func FuzzPointer(f *testing.F) {
 		if err := writeAtomic(fs, "state/pointers", "1.json", content); err != nil {
 			t.Fatal(err)
 		}
-		if _, p, err := folder.Start(context.Background()); err == nil && p != nil {
+		if _, p, err := begin(context.Background(), folder); err == nil && p != nil {
 			for _, o := range p.Generations {
 				_ = folder.Read(context.Background(), o, func(_, _ []byte) error { return nil })
 			}

@@ -69,11 +69,15 @@ func (r *read) objects(to map[string]bool) {
 	}
 }
 
-// reach names the objects that pointers name, and lists all that are there. It is
-// ErrDamaged where a pointer is: that may name anything.
+// reach names the objects that pointers name, and prepared ones, and lists all that
+// are there. It is ErrDamaged where a pointer is: that may name anything.
 func (s *State) reach(ctx context.Context, pointers []read) (reached map[string]bool, listed []Listed, err error) {
+	prepared, err := s.prepared(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	reached = map[string]bool{}
-	for _, r := range pointers {
+	for _, r := range append(prepared, pointers...) {
 		if r.err != nil {
 			return nil, nil, r.err
 		}

@@ -34,24 +34,35 @@ func pointerName(epoch int64) string {
 // most commits an epoch. One that is not of the newest incarnation gets
 // stream.ErrFenced.
 func (s *State) Commit(ctx context.Context, p *stream.Pointer) error {
-	p.Version = PointerVersion
-	text, err := json.Marshal(p)
+	content, err := seal(p)
 	if err != nil {
-		return fmt.Errorf("encoding the pointer of epoch %d: %w", p.Epoch, err)
-	}
-	content, err := json.Marshal(sealed{Checksum: checksum(text), Pointer: text})
-	if err != nil {
-		return fmt.Errorf("encoding the pointer of epoch %d: %w", p.Epoch, err)
+		return err
 	}
 	if err := s.fenced(ctx); err != nil {
 		return err
 	}
-	if err := s.point(ctx, p, append(content, '\n')); err != nil {
+	if err := s.point(ctx, p, content); err != nil {
 		return fmt.Errorf("writing the pointer of epoch %d: %w", p.Epoch, err)
 	}
 	// The epoch is committed; what cannot be deleted now is found again next time.
-	_ = s.collect(ctx)
+	if s.unprepare(ctx, p) == nil {
+		_ = s.collect(ctx)
+	}
 	return nil
+}
+
+// seal encodes a pointer and sets its checksum. It is the same at each call.
+func seal(p *stream.Pointer) ([]byte, error) {
+	p.Version = PointerVersion
+	text, err := json.Marshal(p)
+	if err == nil {
+		p.Checksum = checksum(text)
+		text, err = json.Marshal(sealed{Checksum: p.Checksum, Pointer: text})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("encoding the pointer of epoch %d: %w", p.Epoch, err)
+	}
+	return append(text, '\n'), nil
 }
 
 // point writes a pointer. Where an older incarnation's is there, which was on its
@@ -100,6 +111,15 @@ func (s *State) Pointer(ctx context.Context, epoch int64) (*stream.Pointer, erro
 	if err != nil {
 		return nil, fmt.Errorf("reading the pointer of epoch %d: %w", epoch, lost(err))
 	}
+	p, err := unseal(name, content)
+	if err == nil && p.Epoch != epoch {
+		return nil, fmt.Errorf("the pointer %s: %w: it is that of epoch %d", name, ErrDamaged, p.Epoch)
+	}
+	return p, err
+}
+
+// unseal decodes a pointer and holds it against its checksum.
+func unseal(name string, content []byte) (*stream.Pointer, error) {
 	var seal sealed
 	p := &stream.Pointer{}
 	if err := json.Unmarshal(content, &seal); err != nil {
@@ -114,14 +134,13 @@ func (s *State) Pointer(ctx context.Context, epoch int64) (*stream.Pointer, erro
 	if p.Version != PointerVersion {
 		return nil, fmt.Errorf("the pointer %s has version %d; this program reads version %d: use the program that wrote it, or a newer one", name, p.Version, PointerVersion)
 	}
-	if p.Epoch != epoch {
-		return nil, fmt.Errorf("the pointer %s: %w: it is that of epoch %d", name, ErrDamaged, p.Epoch)
-	}
+	p.Checksum = seal.Checksum
 	return p, nil
 }
 
-// read is a pointer that is kept, or what is wrong with it or its epoch.
+// read is a pointer that is kept or prepared, or what is wrong with it or its epoch.
 type read struct {
+	name    string // of one that is prepared
 	epoch   int64
 	pointer *stream.Pointer
 	err     error // an ErrDamaged
@@ -147,7 +166,7 @@ func (s *State) pointers(ctx context.Context) ([]read, error) {
 		case err == nil:
 			newest = p.Incarnation
 		}
-		all = append(all, read{epoch, p, err})
+		all = append(all, read{epoch: epoch, pointer: p, err: err})
 	}
 	return all, nil
 }
@@ -237,7 +256,7 @@ func (s *State) setAside(ctx context.Context, epoch int64) error {
 	return s.store.Delete(ctx, name)
 }
 
-// Damaged is the number of epochs that were damaged when Start looked for the
+// Damaged is the number of epochs that were damaged when GoOn looked for the
 // newest. It may be called from any goroutine.
 func (s *State) Damaged() int64 { return s.damaged.Load() }
 

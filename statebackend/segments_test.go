@@ -16,7 +16,7 @@ import (
 func opened(t *testing.T, s Store) (*State, stream.ControlLog, int64, []stream.ControlEntry) {
 	t.Helper()
 	f := Open(s, Options{Pipeline: "p", Grace: time.Hour})
-	if _, _, err := f.Start(t.Context()); err != nil {
+	if _, _, err := begin(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
 	c, err := f.OpenControl()

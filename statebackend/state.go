@@ -16,7 +16,7 @@ import (
 	"github.com/hextide/hextide/stream"
 )
 
-// ErrNoneWhole is returned by Start where there are epochs, all of them damaged.
+// ErrNoneWhole is returned by GoOn where there are epochs, all of them damaged.
 var ErrNoneWhole = errors.New("no epoch of the state is whole")
 
 // Options of a State.
@@ -35,7 +35,7 @@ type State struct {
 	lock        Lock         // nil: not claimed, or the store has none
 	control     *ControlFile // nil: not opened, or not in a folder
 	incarnation int64        // 0: Start has not claimed one
-	damaged     atomic.Int64 // epochs that Start found damaged
+	damaged     atomic.Int64 // epochs that GoOn found damaged
 }
 
 var _ stream.Generations = (*State)(nil)
@@ -56,6 +56,7 @@ func Open(store Store, o Options) *State {
 const (
 	objectsName      = "objects"
 	pointersName     = "pointers"
+	preparedName     = "prepared"
 	incarnationsName = "incarnations"
 )
 
@@ -72,25 +73,43 @@ func (s *State) Claim() error {
 	return err
 }
 
-// Start claims the store, raises the incarnation, which fences every process with
-// an older one, and finds the pointer of the newest epoch that is whole.
-func (s *State) Start(ctx context.Context) (int64, *stream.Pointer, error) {
+// Start claims the store and raises the incarnation, which fences every process
+// with an older one.
+func (s *State) Start(ctx context.Context) (int64, error) {
 	if err := s.Claim(); err != nil {
-		return 0, nil, err
+		return 0, err
 	}
 	n, err := s.raise(ctx)
 	if err != nil {
-		return 0, nil, fmt.Errorf("claiming the state %s: %w", s.store, err)
+		return 0, fmt.Errorf("claiming the state %s: %w", s.store, err)
 	}
 	s.incarnation = n
+	return n, nil
+}
+
+// GoOn finds the pointer to go on from: that of the newest epoch that is whole, or
+// the one that a stream.Committer has committed.
+func (s *State) GoOn(ctx context.Context, committed *stream.Committed) (*stream.Pointer, error) {
+	if err := s.fenced(ctx); err != nil {
+		return nil, err
+	}
+	if committed != nil {
+		if err := s.agree(ctx, committed); err != nil {
+			return nil, err
+		}
+	}
 	p, err := s.goOn(ctx)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	if err := s.collect(ctx); err != nil {
-		return 0, nil, fmt.Errorf("clearing what no pointer of %s reaches: %w", s.store, err)
+	err = s.void(ctx)
+	if err == nil {
+		err = s.collect(ctx)
 	}
-	return n, p, nil
+	if err != nil {
+		return nil, fmt.Errorf("clearing what no pointer of %s reaches: %w", s.store, err)
+	}
+	return p, nil
 }
 
 // incarnations lists the numbers that were claimed, and keeps no more than needed.

@@ -210,7 +210,7 @@ func TestStoreCreatesOnce(t *testing.T) {
 func epochs(t *testing.T, s Store, n int64) *State {
 	t.Helper()
 	f := Open(s, Options{Pipeline: "p", Grace: time.Hour})
-	if _, _, err := f.Start(t.Context()); err != nil {
+	if _, _, err := begin(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
 	for epoch := int64(1); epoch <= n; epoch++ {
@@ -257,7 +257,7 @@ func TestStateOfEachStore(t *testing.T) {
 				t.Fatal(err)
 			}
 			f = Open(s, Options{Pipeline: "p", Grace: time.Hour})
-			n, p, err := f.Start(t.Context())
+			n, p, err := begin(t.Context(), f)
 			if err != nil || p == nil || p.Epoch != epoch-1 || n != int64(2+i) || f.Damaged() != 1 {
 				t.Fatalf("goes on from %+v, incarnation %d, %v", p, n, err)
 			}
@@ -287,7 +287,7 @@ func TestFencedProcess(t *testing.T) {
 				t.Fatal(err)
 			}
 			successor := Open(s, Options{Pipeline: "p", Grace: time.Hour})
-			if n, p, err := successor.Start(t.Context()); err != nil || n != 2 || p.Epoch != 2 {
+			if n, p, err := begin(t.Context(), successor); err != nil || n != 2 || p.Epoch != 2 {
 				t.Fatal(n, p, err)
 			}
 			if err := commit(old, 3); !errors.Is(err, stream.ErrFenced) {
@@ -329,7 +329,7 @@ func TestClaimsAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			n, _, err := Open(bucket(t, server, "p"), Options{Grace: time.Hour}).Start(t.Context())
+			n, err := Open(bucket(t, server, "p"), Options{Grace: time.Hour}).Start(t.Context())
 			if err != nil {
 				t.Error(err)
 			}
@@ -362,7 +362,7 @@ func TestOrphansAge(t *testing.T) {
 		t.Fatalf("there are %q", got)
 	}
 	f = Open(s, Options{Pipeline: "p", Grace: time.Nanosecond})
-	if _, _, err := f.Start(t.Context()); err != nil {
+	if _, _, err := begin(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
 	if got := names(t, s, objectsName); len(got) != 3 || strings.Contains(strings.Join(got, " "), "/2-") {

@@ -16,9 +16,12 @@ type checkpoints struct {
 	epoch    int64 // of the last one tried
 	number   int64 // barriers so far
 	requests chan chan error
-	failures int       // in a row
-	ended    time.Time // when the last one ended
+	sooner   chan struct{} // Hasten
+	failures int           // in a row
 	status   atomic.Pointer[CheckpointStats]
+
+	committer Committer // nil: the pointer is the truth
+	open      *Pointer  // handed to the committer; whether it is committed is not known. nil: none
 }
 
 // writers is how many generations are written at once.
@@ -32,7 +35,7 @@ func (c *checkpoints) loop(ctx context.Context, stop <-chan struct{}) error {
 	timer := time.NewTimer(c.run.cfg.Timing.Interval)
 	defer timer.Stop()
 	for {
-		kind, reply, more := c.next(ctx, stop, timer.C)
+		kind, reply, more := c.next(ctx, stop, timer)
 		if !more {
 			return nil
 		}
@@ -54,7 +57,7 @@ func (c *checkpoints) loop(ctx context.Context, stop <-chan struct{}) error {
 
 // next waits for the next checkpoint's time, and says of what kind it is and who
 // asked for it, if anybody did.
-func (c *checkpoints) next(ctx context.Context, stop <-chan struct{}, due <-chan time.Time) (kind barrierKind, reply chan error, more bool) {
+func (c *checkpoints) next(ctx context.Context, stop <-chan struct{}, timer *time.Timer) (kind barrierKind, reply chan error, more bool) {
 	over, ended := ctx.Done(), c.run.exchange.ended
 	switch {
 	case ready(over):
@@ -63,21 +66,26 @@ func (c *checkpoints) next(ctx context.Context, stop <-chan struct{}, due <-chan
 		return barrierStop, nil, true
 	case ready(ended):
 		return barrierEnd, nil, true
-	case poll(c.requests, &reply), ready(due):
+	case poll(c.requests, &reply), ready(timer.C):
 		return barrierBetween, reply, true
 	}
-	defer woken(ctx)
+	more = true
 	select {
 	case <-over:
-		return kind, nil, false
+		more = false
 	case <-stop:
-		return barrierStop, nil, true
+		kind = barrierStop
 	case <-ended:
-		return barrierEnd, nil, true
+		kind = barrierEnd
 	case reply = <-c.requests:
-	case <-due:
+	case <-timer.C:
+	case <-c.sooner:
+		timer.Reset(max(0, c.run.cfg.Timing.MinPause-time.Since(c.status.Load().Ended)))
+		woken(ctx)
+		return c.next(ctx, stop, timer)
 	}
-	return barrierBetween, reply, true
+	woken(ctx)
+	return kind, reply, more
 }
 
 // pause is how long to wait for the next checkpoint.
@@ -112,7 +120,7 @@ func (c *checkpoints) take(ctx context.Context, kind barrierKind) error {
 	}
 	p, s, err := c.collect(ctx, b)
 	if err == nil {
-		err = c.commit(ctx, p, c.run.keeps(b))
+		err = c.commit(ctx, p, b)
 	}
 	c.note(b, p, s, err)
 	return err
@@ -186,19 +194,6 @@ func (c *checkpoints) gather(ctx context.Context, b *barrier, p *Pointer, s *Che
 		s.Alignment = max(s.Alignment, m.alignment)
 	}
 	return errs
-}
-
-// commit makes the pointer the newest, durably where it is to be kept.
-func (c *checkpoints) commit(ctx context.Context, p *Pointer, keep bool) error {
-	if keep {
-		c.run.cfg.Crash(CrashBeforeCommit)
-		if err := c.run.cfg.Generations.Commit(ctx, p); err != nil {
-			return fmt.Errorf("committing epoch %d: %w", p.Epoch, err)
-		}
-		c.run.cfg.Crash(CrashAfterCommit)
-	}
-	c.run.last.Store(p)
-	return nil
 }
 
 // note keeps and logs how a checkpoint went.

@@ -9,6 +9,10 @@ import (
 // taken the state over. It ends the run: nothing that this one does counts any more.
 var ErrFenced = errors.New("another process has taken the state over")
 
+// ErrDisagree is returned by Generations where a Committer has committed something
+// else than the state holds: to go on would lose rows or tell them twice.
+var ErrDisagree = errors.New("the state and what was committed disagree")
+
 // FromStart is the position of the first record that a partition has, whichever it
 // is. No position is below 0.
 const FromStart int64 = -1
@@ -62,6 +66,32 @@ type Sink interface {
 	Close() error
 }
 
+// Committer is a Sink whose readers see nothing of an epoch before they see all of
+// it: what it is written it keeps to itself until the epoch is committed. What it
+// has committed is the truth of where a run goes on. At most one sink of a run is
+// one; Fence and Commit are called from one goroutine, beside Write.
+type Committer interface {
+	Sink
+	// Fence sees to it that no other process commits any more until it fences in its
+	// turn, and then tells what was committed last. The first call comes before
+	// Restore; each further one after a Commit that failed.
+	Fence(ctx context.Context) (*Committed, error)
+	// Commit makes visible, all at once: what was written before the barriers of p's
+	// epoch and those before it, p's positions, and which pointer p is. It needs
+	// nothing of the goroutine that calls Write. Where it fails, Fence tells whether it
+	// came about; if not, what was written waits for the next Commit. Before the first
+	// Write it is p that goes on from here.
+	Commit(ctx context.Context, p *Pointer) error
+}
+
+// Committed is what a Committer committed last.
+type Committed struct {
+	Epoch       int64 // 0: nothing yet
+	Incarnation int64
+	Checksum    string // Pointer.Checksum
+	Partitions  []PartitionState
+}
+
 // Entry is one piece of a machine's state. Keys order the entries of a
 // generation: table | entity | time.
 type Entry struct {
@@ -87,13 +117,25 @@ type Pointer struct {
 	Shards      int               `json:"shards"`
 	Partitions  []PartitionState  `json:"partitions"`
 	Generations map[string]Object `json:"generations"` // by owner: "shard/3", "partition/0"
-	Provisional int64             `json:"provisional_us"`
-	Final       int64             `json:"final_us"`
-	Control     int64             `json:"control"` // so many entries of the control log, from the first on, does the epoch contain
-	Sinks       map[string][]byte `json:"sinks"`
-	Counts      Counts            `json:"counts"`
-	Source      any               `json:"source"`
-	Taken       string            `json:"taken"` // RFC 3339
+	Frontiers
+	Control int64             `json:"control"` // so many entries of the control log, from the first on, does the epoch contain
+	Sinks   map[string][]byte `json:"sinks"`
+	Counts  Counts            `json:"counts"`
+	Source  any               `json:"source"`
+	Taken   string            `json:"taken"` // RFC 3339
+	Visibility
+}
+
+// Frontiers are how far event time was complete.
+type Frontiers struct {
+	Provisional int64 `json:"provisional_us"`
+	Final       int64 `json:"final_us"`
+}
+
+// Visibility says of a pointer how its epoch became visible.
+type Visibility struct {
+	Transactional bool   `json:"transactional,omitempty"` // a Committer committed it
+	Checksum      string `json:"-"`                       // of the pointer as it is kept; set by Generations
 }
 
 // PartitionState is where a partition was read up to.
@@ -105,15 +147,21 @@ type PartitionState struct {
 // Generations keeps generations and pointers.
 type Generations interface {
 	// Start claims the store for this process and returns the number of its
-	// incarnation, raised durably, and the newest pointer of which everything is
-	// whole (nil: none yet).
-	// A store that another live process holds is refused.
-	Start(ctx context.Context) (int64, *Pointer, error)
+	// incarnation, raised durably. A store that another live process holds is refused.
+	Start(ctx context.Context) (int64, error)
+	// GoOn finds the pointer that the run goes on from; nil: there is none yet. Where
+	// no Committer says what was committed (nil) it is the newest of which everything
+	// is whole. Else it is the one that was, prepared or committed; ErrDisagree where
+	// there is none such.
+	GoOn(ctx context.Context, committed *Committed) (*Pointer, error)
 	// Write makes a machine's entries durable as one immutable object; entries may
 	// come in any order, keys once each.
 	Write(ctx context.Context, epoch int64, owner string, entries []Entry) (Object, error)
 	// Read gives an object's entries in key order; a damaged one is an error.
 	Read(ctx context.Context, object Object, each func(key, value []byte) error) error
+	// Prepare makes a pointer durable that is not committed yet, and sets its Checksum.
+	// ErrFenced where another process has claimed the store since.
+	Prepare(ctx context.Context, p *Pointer) error
 	// Commit makes the pointer the newest, atomically, and then drops what only
 	// older pointers than the retained ones reach. ErrFenced where another process
 	// has claimed the store since.

@@ -119,6 +119,7 @@ type memoryStore struct {
 	incarnation int64
 	objects     map[string][]Entry
 	pointer     []byte
+	prepared    []byte
 	log         []ControlEntry
 	full        int // so many writes fail
 	disk        *memoryDisk
@@ -129,16 +130,53 @@ func newMemoryStore() *memoryStore {
 	return &memoryStore{power: &power{}, objects: map[string][]Entry{}, disk: &memoryDisk{}}
 }
 
-func (s *memoryStore) Start(context.Context) (int64, *Pointer, error) {
+func (s *memoryStore) Start(context.Context) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.incarnation++
-	if s.pointer == nil {
-		return s.incarnation, nil, nil
+	return s.incarnation, nil
+}
+
+// GoOn makes a prepared pointer that was committed the newest.
+func (s *memoryStore) GoOn(_ context.Context, committed *Committed) (*Pointer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	prepared := s.prepared
+	s.prepared = nil
+	if prepared != nil && committed != nil {
+		if p, err := decodePointer(prepared); err != nil || p.Is(committed) {
+			s.pointer = prepared
+			return p, err
+		}
 	}
+	if s.pointer == nil {
+		if committed != nil && committed.Epoch > 0 {
+			return nil, fmt.Errorf("%w: committed was %s", ErrDisagree, committed)
+		}
+		return nil, nil
+	}
+	p, err := decodePointer(s.pointer)
+	if err == nil && committed != nil && !p.Is(committed) {
+		err = fmt.Errorf("%w: held is %s, committed was %s", ErrDisagree, p.Commits(), committed)
+	}
+	return p, err
+}
+
+func decodePointer(text []byte) (*Pointer, error) {
 	p := &Pointer{}
-	err := json.Unmarshal(s.pointer, p)
-	return s.incarnation, p, err
+	err := json.Unmarshal(text, p)
+	return p, err
+}
+
+func (s *memoryStore) Prepare(_ context.Context, p *Pointer) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.power.on(); err != nil {
+		return err
+	}
+	var err error
+	s.prepared, err = json.Marshal(p)
+	return err
 }
 
 func (s *memoryStore) Write(_ context.Context, epoch int64, owner string, entries []Entry) (Object, error) {

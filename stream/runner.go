@@ -78,7 +78,7 @@ func NewRunner(cfg Config) (*Runner, error) {
 	r.life.ready, r.life.over, r.life.stop = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	r.source.known = make(chan struct{})
 	r.life.ctx, r.life.abort = context.WithCancelCause(context.Background())
-	r.checkpoints = &checkpoints{run: r, requests: make(chan chan error)}
+	r.checkpoints = &checkpoints{run: r, requests: make(chan chan error), sooner: make(chan struct{}, 1), committer: r.cfg.committer()}
 	r.checkpoints.status.Store(&CheckpointStats{})
 	return r, nil
 }
@@ -183,6 +183,15 @@ func (r *Runner) Stop() {
 // last one. It may be called from any goroutine.
 func (r *Runner) Abort() { r.life.abort(ErrAborted) }
 
+// Hasten asks for the next checkpoint as soon as the pause after the last one
+// allows. It returns at once and may be called from any goroutine.
+func (r *Runner) Hasten() {
+	select {
+	case r.checkpoints.sooner <- struct{}{}:
+	default: // it is asked for
+	}
+}
+
 // closeAll closes readers and sinks.
 func (r *Runner) closeAll() error {
 	var errs error
@@ -231,8 +240,9 @@ func (r *Runner) pointer(b *barrier) *Pointer {
 	return &Pointer{
 		Version: 1, Pipeline: r.cfg.Plan.Name, PlanHash: r.cfg.Plan.Hash,
 		Epoch: b.epoch, Incarnation: r.incarnation, Shards: r.cfg.Shape.Shards,
-		Provisional: b.provisional, Final: b.final, Control: b.control,
+		Frontiers: Frontiers{b.provisional, b.final}, Control: b.control,
 		Sinks: map[string][]byte{}, Source: r.source.text, Taken: time.Now().UTC().Format(time.RFC3339Nano),
+		Visibility: Visibility{Transactional: r.checkpoints.committer != nil},
 	}
 }
 

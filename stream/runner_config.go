@@ -55,6 +55,7 @@ type Range struct {
 	Bounded   bool  // the source ends; partitions never are idle
 	FinalOnly bool  // shards compute no provisional rows
 	Once      bool  // nothing goes on after the input's end: what the machines hold then is not kept
+	Anyway    bool  // go on from the state, whatever a Committer has committed, and let it commit that
 }
 
 // ErrMismatch is returned by Run where the state was made with another plan,
@@ -76,6 +77,31 @@ func (c *Config) check() error {
 			return fmt.Errorf("two sinks are called %q", s.Name())
 		}
 		names[s.Name()] = true
+	}
+	switch n := len(c.committers()); {
+	case n > 1:
+		return errors.New("two sinks of a run cannot commit: what one has made visible the other may not")
+	case n == 1 && (c.Generations == nil || c.Range.Once):
+		return errors.New("a sink that commits needs generations to go on from")
+	}
+	return nil
+}
+
+// committers are the sinks that commit.
+func (c *Config) committers() []Committer {
+	var all []Committer
+	for _, s := range c.Sinks {
+		if s, is := s.(Committer); is {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// committer is the sink that commits; nil: none does.
+func (c *Config) committer() Committer {
+	if all := c.committers(); len(all) > 0 {
+		return all[0]
 	}
 	return nil
 }

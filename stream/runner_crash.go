@@ -2,8 +2,9 @@ package stream
 
 // The crash points, at which Config.Crash is called.
 const (
-	CrashClaimed           = "start:claimed"  // the store is ours, nothing is read
-	CrashRestored          = "start:restored" // machines and sinks are at the pointer
+	CrashClaimed           = "start:claimed"      // the store is ours, nothing is read
+	CrashFenced            = "transaction:fenced" // no other process commits, nothing is read
+	CrashRestored          = "start:restored"     // machines and sinks are at the pointer
 	CrashBeforeLeave       = "control:before-leave"
 	CrashLeaveDurable      = "control:leave-durable"
 	CrashLeft              = "control:left"
@@ -18,6 +19,9 @@ const (
 	CrashBeforeGeneration  = "checkpoint:before-generation" // of each shard and partition
 	CrashAfterGeneration   = "checkpoint:after-generation"
 	CrashBeforeCommit      = "checkpoint:before-commit" // all is durable
+	CrashPrepared          = "transaction:prepared"     // the pointer, for a Committer to commit
+	CrashCommitted         = "transaction:committed"    // by the Committer; the pointer is not the newest yet
+	CrashSettled           = "transaction:settled"      // after a Commit that failed it is known whether it came about
 	CrashAfterCommit       = "checkpoint:after-commit"
 	CrashBeforeEnd         = "end:before" // bounded input is read, its end not passed on
 	CrashAfterEnd          = "end:after"
@@ -32,4 +36,5 @@ var CrashPoints = []string{
 	CrashBeforeSink, CrashAfterSink, CrashBeforeGeneration, CrashAfterGeneration,
 	CrashBeforeCommit, CrashAfterCommit,
 	CrashBeforeEnd, CrashAfterEnd, CrashBeforeLastBarrier,
+	CrashFenced, CrashPrepared, CrashCommitted, CrashSettled,
 }

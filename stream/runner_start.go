@@ -16,14 +16,9 @@ import (
 // start claims the store, makes the machines, brings them to the pointer and
 // opens the readers. Until it returns, ctx ends it at once.
 func (r *Runner) start(ctx context.Context) error {
-	var p *Pointer
-	if r.cfg.Generations != nil {
-		var err error
-		if r.incarnation, p, err = r.cfg.Generations.Start(ctx); err != nil {
-			return fmt.Errorf("claiming the state: %w", err)
-		}
-		r.life.claimed.Store(r.incarnation)
-		r.cfg.Crash(CrashClaimed)
+	p, err := r.claim(ctx)
+	if err != nil {
+		return err
 	}
 	held, err := r.startControl(ctx)
 	if err != nil {

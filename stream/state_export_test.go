@@ -95,7 +95,7 @@ func stopped(t *testing.T, plan *pipeline.Plan, dealt [][]arrival) (p *Pointer, 
 	store = newMemoryStore()
 	synctest.Test(t, func(t *testing.T) {
 		attempt(t, liveConfig(plan, dealt), store, "", 0, time.Second)
-		_, pointer, err := store.Start(t.Context())
+		pointer, err := store.GoOn(t.Context(), nil)
 		if err != nil || pointer == nil {
 			t.Fatalf("%v, %v", pointer, err)
 		}

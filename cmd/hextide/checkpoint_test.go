@@ -19,7 +19,7 @@ func committed(t *testing.T, epochs int64) string {
 	state := filepath.Join(t.TempDir(), "state")
 	f := statebackend.Open(statebackend.NewFolder(vfs.Default, state), statebackend.Options{Pipeline: "p"})
 	ctx := context.Background()
-	if _, _, err := f.Start(ctx); err != nil {
+	if _, err := f.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
 	for epoch := int64(1); epoch <= epochs; epoch++ {
