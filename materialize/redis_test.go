@@ -93,11 +93,6 @@ func redisNewestWins(t *testing.T, address string) {
 		plan := planOf(t, own("newest"), "none", "json")
 		state := []byte(`{"run": 1}`)
 		writers := []*Redis{toRedis(t, address, plan, state, RedisOptions{}), toRedis(t, address, plan, state, RedisOptions{})}
-		type version struct {
-			end         int64
-			revision    int32
-			incarnation int64
-		}
 		var newest version
 		for range rapid.IntRange(1, 12).Draw(rt, "rows") {
 			w := rapid.IntRange(0, 1).Draw(rt, "writer")
@@ -108,7 +103,7 @@ func redisNewestWins(t *testing.T, address string) {
 			if rapid.Bool().Draw(rt, "settle") {
 				settled(t, writers[w])
 			}
-			if v.end > newest.end || v.end == newest.end && (v.revision > newest.revision || v.revision == newest.revision && v.incarnation > newest.incarnation) {
+			if newest.less(v) {
 				newest = v
 			}
 		}
