@@ -23,6 +23,7 @@ type Pane struct {
 	Own   bool  // it has events of the territory's own cells
 	Entries
 	index []uint32
+	outer outer
 }
 
 // Merge merges entries, which name each slot once. fresh, as long as they are, is
@@ -167,8 +168,12 @@ func (p *Pane) reindex(n int) {
 //
 // Invariant: they ascend by their start.
 type Panes struct {
-	list []*Pane
-	free []*Pane
+	list    []*Pane
+	free    []*Pane
+	outside Outside // nil: all entries stay in memory
+	inside  []*Pane // where there is an outside: each pane in memory once, and some that are not
+	movable []*Pane
+	buffer  []byte
 }
 
 // At is the pane that begins at a time, made where there is none.
@@ -180,6 +185,9 @@ func (ps *Panes) At(start int64) *Pane {
 	p := ps.empty()
 	p.Reset(start)
 	ps.list = slices.Insert(ps.list, i, p)
+	if ps.outside != nil {
+		ps.enlist(p)
+	}
 	return p
 }
 
@@ -193,7 +201,8 @@ func (ps *Panes) empty() *Pane {
 	return p
 }
 
-// Between are the panes that begin in [from, to), ascending; valid until the next At or Drop.
+// Between are the panes that begin in [from, to), ascending; valid until the next At
+// or Drop. Their entries may be outside: Each shows them.
 func (ps *Panes) Between(from, to int64) []*Pane {
 	if from >= to {
 		return nil
@@ -201,7 +210,7 @@ func (ps *Panes) Between(from, to int64) []*Pane {
 	return ps.list[ps.search(from):ps.search(to)]
 }
 
-// All are all panes, ascending.
+// All are all panes, ascending. Their entries may be outside.
 func (ps *Panes) All() []*Pane { return ps.list }
 
 // Drop forgets the panes that begin before a time. As many are used again as a
@@ -210,7 +219,9 @@ func (ps *Panes) Drop(before int64) {
 	const kept = 64
 	n := ps.search(before)
 	for _, p := range ps.list[:n] {
-		if len(ps.free) < kept {
+		if ps.outside != nil {
+			ps.dropped(p)
+		} else if len(ps.free) < kept {
 			ps.free = append(ps.free, p)
 		}
 	}

@@ -114,7 +114,7 @@ func (w *Windows) Slide(to int64, panes *Panes, via []int32) {
 		return
 	}
 	w.grow()
-	for _, p := range panes.Between(w.end, to) {
+	for p := range panes.Each(w.end, to) {
 		w.count(&p.Entries, via, nil)
 		w.add(&p.Entries, via, 0, len(w.sizes), false)
 		for _, x := range w.extremes {
@@ -122,7 +122,7 @@ func (w *Windows) Slide(to int64, panes *Panes, via []int32) {
 		}
 	}
 	for i, size := range w.sizes {
-		for _, p := range panes.Between(before(w.end, size), to-size) {
+		for p := range panes.Each(before(w.end, size), to-size) {
 			w.add(&p.Entries, via, i, i+1, true)
 			if i == len(w.sizes)-1 {
 				w.discount(&p.Entries, via)
@@ -130,7 +130,7 @@ func (w *Windows) Slide(to int64, panes *Panes, via []int32) {
 		}
 	}
 	for _, x := range w.extremes {
-		for _, p := range panes.Between(before(w.end, x.size), to-x.size) {
+		for p := range panes.Each(before(w.end, x.size), to-x.size) {
 			x.leave(p, panes, via, to)
 		}
 	}
@@ -156,6 +156,13 @@ func (w *Windows) Include(start int64, e *Entries, fresh []bool, via []int32) {
 	}
 	if w.order != nil {
 		w.order.update(w.held, w.table)
+	}
+}
+
+// Discard gives back what windows that are not used any more keep outside.
+func (w *Windows) Discard(panes *Panes) {
+	for _, x := range w.extremes {
+		x.clear(panes)
 	}
 }
 

@@ -22,7 +22,7 @@ type extremum struct {
 	split       int64 // µs
 	front, back []int64
 	rests       []rest // of the front's panes, the oldest first
-	spare       []rest
+	spare       [][]int64
 	stale       bool
 }
 
@@ -30,6 +30,7 @@ type extremum struct {
 type rest struct {
 	start  int64
 	values []int64
+	number uint64 // not 0: the values are outside, under it
 }
 
 func newExtremum(kind MeasureKind, measure int, size int64) *extremum {
@@ -77,20 +78,18 @@ func (x *extremum) enter(p *Pane, via []int32) {
 // leave removes the oldest pane of those that begin before to.
 func (x *extremum) leave(p *Pane, panes *Panes, via []int32, to int64) {
 	if x.stale {
-		x.clear()
+		x.clear(panes)
 	}
 	if x.stale || p.Start >= x.split {
-		x.turn(panes.Between(p.Start, to), via)
+		x.turn(panes, p.Start, to, via)
 		x.split, x.stale = to, false
 	}
-	r := x.rests[0]
+	r := x.take(panes, len(p.Slots))
 	for i, s := range p.Slots {
 		if s = through(via, s); s >= 0 {
-			x.front[s] = r.values[i]
+			x.front[s] = r[i]
 		}
 	}
-	x.spare = append(x.spare, r)
-	x.rests = slices.Delete(x.rests, 0, 1)
 }
 
 // refresh makes up for late entries.
@@ -99,42 +98,90 @@ func (x *extremum) refresh(panes *Panes, via []int32, end int64, slots int) {
 		return
 	}
 	x.grow(slots)
-	x.clear()
-	x.turn(panes.Between(before(end, x.size), end), via)
+	x.clear(panes)
+	x.turn(panes, before(end, x.size), end, via)
 	x.split, x.stale = end, false
 }
 
-func (x *extremum) clear() {
+func (x *extremum) clear(panes *Panes) {
 	for s := range x.front {
 		x.front[s], x.back[s] = x.none(), x.none()
 	}
-	x.spare = append(x.spare, x.rests...)
-	x.rests = x.rests[:0]
+	for len(x.rests) > 0 {
+		x.take(panes, 0)
+	}
 }
 
-// turn makes panes, which are all that the window holds, the front.
-func (x *extremum) turn(panes []*Pane, via []int32) {
-	for _, p := range panes {
-		r := rest{}
-		if n := len(x.spare); n > 0 {
-			r, x.spare = x.spare[n-1], x.spare[:n-1]
-		}
-		r.start, r.values = p.Start, slices.Grow(r.values[:0], len(p.Slots))[:len(p.Slots)]
-		x.rests = append(x.rests, r)
+// turn makes the panes that begin in [from, to), which are all that the window
+// holds, the front.
+func (x *extremum) turn(panes *Panes, from, to int64, via []int32) {
+	turned := panes.Between(from, to)
+	x.rests = slices.Grow(x.rests, len(turned))[:len(turned)]
+	for n := len(turned) - 1; n >= 0; n-- {
+		panes.show(turned[n], func(p *Pane) bool {
+			r := rest{start: p.Start, values: x.room(len(p.Slots))}
+			x.turnOver(p, r.values, via)
+			x.rests[n] = x.keep(panes, r)
+			return true
+		})
 	}
-	for n := len(panes) - 1; n >= 0; n-- {
-		p, r := panes[n], x.rests[n].values
-		values := p.Measures[x.measure].Lo
-		for i, s := range p.Slots {
-			if s = through(via, s); s >= 0 {
-				r[i] = x.front[s]
-				x.back[s] = x.none()
-			}
-		}
-		for i, s := range p.Slots {
-			if s = through(via, s); s >= 0 {
-				x.front[s] = x.pick(x.front[s], int64(values[i]))
-			}
+}
+
+// turnOver adds a pane to the front, of which rest is set to what it was without.
+func (x *extremum) turnOver(p *Pane, rest []int64, via []int32) {
+	values := p.Measures[x.measure].Lo
+	for i, s := range p.Slots {
+		if s = through(via, s); s >= 0 {
+			rest[i] = x.front[s]
+			x.back[s] = x.none()
 		}
 	}
+	for i, s := range p.Slots {
+		if s = through(via, s); s >= 0 {
+			x.front[s] = x.pick(x.front[s], int64(values[i]))
+		}
+	}
+}
+
+// room is memory for a rest's values.
+func (x *extremum) room(n int) (values []int64) {
+	if last := len(x.spare) - 1; last >= 0 {
+		values, x.spare = x.spare[last], x.spare[:last]
+	}
+	return slices.Grow(values[:0], n)[:n]
+}
+
+// keep keeps a rest where there is room for it.
+func (x *extremum) keep(panes *Panes, r rest) rest {
+	o := panes.outside
+	switch {
+	case o == nil:
+	case o.Over():
+		panes.buffer = appendInts(panes.buffer[:0], r.values)
+		x.spare = append(x.spare, r.values)
+		r.number, r.values = o.Put(0, panes.buffer), nil
+	default:
+		o.Count(8 * int64(cap(r.values)))
+	}
+	return r
+}
+
+// take gives the oldest rest up and returns n of its values, valid until the next turn.
+func (x *extremum) take(panes *Panes, n int) []int64 {
+	r, o := x.rests[0], panes.outside
+	x.rests = slices.Delete(x.rests, 0, 1)
+	switch {
+	case r.number != 0:
+		r.values = x.room(n)
+		if content := o.Get(r.number); n > 0 && len(content) > 0 {
+			readInts(r.values, content)
+		}
+		o.Delete(r.number)
+	case o != nil:
+		o.Count(-8 * int64(cap(r.values)))
+	}
+	if o == nil || len(x.spare) == 0 {
+		x.spare = append(x.spare, r.values)
+	}
+	return r.values
 }

@@ -22,7 +22,8 @@ type arrival struct {
 var windowMeasures = []Measure{{Kind: Sum, Field: -1, Where: -1}, {Kind: Sum, Field: 0, Where: -1}, {Kind: Min, Field: 0, Where: -1}, {Kind: Max, Field: 0, Where: -1}}
 
 // Windows that slide, in any steps, with late entries and cells merged into
-// parents, hold what adding up the panes in them gives.
+// parents, hold what adding up the panes in them gives, whether those are in memory
+// or outside.
 func TestWindowsHoldTheirPanes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const pane = 10
@@ -30,6 +31,10 @@ func TestWindowsHoldTheirPanes(t *testing.T) {
 		table, parents := NewTable(), NewTable()
 		var via []int32
 		var panes Panes
+		outside := &mapOutside{t: t, panes: &panes, room: rapid.SampledFrom([]int64{0, 200, 1000}).Draw(t, "room"), values: map[uint64][]byte{}}
+		if rapid.Bool().Draw(t, "bounded") {
+			panes.Bound(outside)
+		}
 		own := NewWindows(windowMeasures, pane, sizes, table, true)
 		above := NewWindows(windowMeasures, pane, sizes, parents, true)
 		var all []arrival
@@ -59,7 +64,7 @@ func TestWindowsHoldTheirPanes(t *testing.T) {
 				}
 				e := Entries{Slots: []int32{slot}, Measures: []MeasureColumn{{Lo: []uint64{1}}, {Lo: []uint64{uint64(a.sum)}}, {Lo: []uint64{uint64(a.low)}}, {Lo: []uint64{uint64(a.high)}}}}
 				fresh := []bool{false}
-				panes.At(a.start).Merge(windowMeasures, e, fresh)
+				panes.Merge(a.start, windowMeasures, e, true, fresh)
 				if a.start < end {
 					own.Include(a.start, &e, fresh, nil)
 					above.Include(a.start, &e, fresh, via)
@@ -68,6 +73,10 @@ func TestWindowsHoldTheirPanes(t *testing.T) {
 			agree(t, own, &panes, nil, all, func(c geo.Cell) geo.Cell { return c })
 			agree(t, above, &panes, via, all, func(c geo.Cell) geo.Cell { return c / 3 })
 		}
+		own.Discard(&panes)
+		above.Discard(&panes)
+		panes.Drop(math.MaxInt64)
+		outside.empty()
 	})
 }
 

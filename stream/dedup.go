@@ -20,6 +20,8 @@ type dedup struct {
 	last   *span // the one that was asked for last
 	free   []*span
 	hashes []uint64
+	memory *share // nil: all winners stay in memory
+	used   *span  // the one that was brought into memory last
 }
 
 func newDedup(layout winnerLayout, length int64) *dedup {
@@ -37,6 +39,7 @@ func (d *dedup) offer(b *Batch, wheres []column.Bitmap, picked []int32) (duplica
 			duplicates++
 		}
 	}
+	d.changed()
 	return duplicates
 }
 
@@ -50,8 +53,11 @@ func (d *dedup) at(t int64) *span {
 	if !found {
 		d.spans = slices.Insert(d.spans, i, d.fresh(start))
 	}
-	d.last = d.spans[i]
-	return d.last
+	s := d.spans[i]
+	d.use(s)
+	s.outer.same = false
+	d.last = s
+	return s
 }
 
 func compareStart(s *span, start int64) int {
@@ -84,17 +90,18 @@ func (d *dedup) closing(complete int64) int {
 	return n
 }
 
-// drop forgets the oldest n spans. As many are used again as a backlog's batch
-// may fill at once.
-func (d *dedup) drop(n int) {
+// drop forgets the oldest span. As many are used again as a backlog's batch may
+// fill at once.
+func (d *dedup) drop() {
 	const keptSpans = 64
-	for _, s := range d.spans[:n] {
-		if len(d.free) < keptSpans {
-			d.free = append(d.free, s)
-		}
+	s := d.spans[0]
+	if d.memory != nil {
+		d.release(s)
+	} else if len(d.free) < keptSpans {
+		d.free = append(d.free, s)
 	}
-	d.spans = slices.Delete(d.spans, 0, n)
-	d.last = nil
+	d.spans = slices.Delete(d.spans, 0, 1)
+	d.last, d.used = nil, nil
 }
 
 // oldest is the start of the oldest open span.

@@ -19,6 +19,7 @@ type span struct {
 	rows  []uint64 // winnerLayout.words each
 	n     int      // of rows
 	text  []byte   // of the rows' strings, and of some that were replaced
+	outer spanOuter
 }
 
 const spanSlots = 16 // of a new table

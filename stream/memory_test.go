@@ -373,3 +373,26 @@ func (s *memorySink) differs(from *memorySink, final int64) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// mapTable is a Table in a map.
+type mapTable map[string][]byte
+
+var errNoValue = errors.New("the key has no value")
+
+func (t mapTable) Get(dst, key []byte) ([]byte, error) {
+	value, known := t[string(key)]
+	if !known {
+		return nil, errNoValue
+	}
+	return append(dst, value...), nil
+}
+
+func (t mapTable) Set(key, value []byte) error {
+	t[string(key)] = slices.Clone(value)
+	return nil
+}
+
+func (t mapTable) Delete(key []byte) error {
+	delete(t, string(key))
+	return nil
+}

@@ -28,11 +28,17 @@ type Runner struct {
 	sinks       []*drain
 	checkpoints *checkpoints
 	control     *control
-	partials    PartialsPool
-	rows        RowPool
-	last        atomic.Pointer[Pointer] // of the last epoch that was committed, or taken where none is kept
-	complete    atomic.Bool             // bounded input was read to its end
-	life        life
+	pools
+	last     atomic.Pointer[Pointer] // of the last epoch that was committed, or taken where none is kept
+	complete atomic.Bool             // bounded input was read to its end
+	life     life
+}
+
+// pools are what the machines of a run take memory from.
+type pools struct {
+	memory   *memory // nil: no bound
+	partials PartialsPool
+	rows     RowPool
 }
 
 // life is how far a run has come.
@@ -60,7 +66,8 @@ type Summary struct {
 	Partitions  []PartitionState
 	Source      any            // its description
 	Control     []ControlEntry // the control log that bounded input was read with
-	Took        time.Duration  // of this run
+	Memory      MemoryStats
+	Took        time.Duration // of this run
 }
 
 // ErrEnded is returned to those who ask a run that is over.
@@ -269,7 +276,7 @@ func (r *Runner) summary() *Summary {
 	s := &Summary{
 		Complete: r.complete.Load(), Incarnation: r.incarnation, Epoch: p.Epoch, Counts: p.Counts, Dead: map[string]int64{},
 		Provisional: p.Provisional, Final: p.Final, Partitions: p.Partitions, Source: r.source.text,
-		Control: r.cfg.Replay, Took: time.Since(r.life.started),
+		Control: r.cfg.Replay, Memory: r.memory.stats(), Took: time.Since(r.life.started),
 	}
 	for _, part := range r.partitions {
 		for reason, n := range part.task.Dead() {

@@ -22,6 +22,7 @@ type Config struct {
 	Shape       Shape
 	Timing      Timing
 	Range       Range
+	Memory      Memory
 	Logger      *slog.Logger                   // nil: silent
 	Progress    func(Stats)                    // nil: none; called now and then from a goroutine of the run, and at its end
 	Crash       func(point string)             // nil in production; called at each of CrashPoints

@@ -165,6 +165,9 @@ func (p *partition) records(ctx context.Context, b *Batch) error {
 // to the shards, then the watermark.
 func (p *partition) deliver(ctx context.Context) error {
 	defer p.publish()
+	if err := p.task.options.memory.failed(); err != nil {
+		return err
+	}
 	if len(p.out.Dead)+len(p.out.Late) > 0 {
 		o := &Output{Dead: p.out.Dead, Late: p.out.Late}
 		p.out.Dead, p.out.Late = nil, nil
@@ -194,6 +197,9 @@ func (p *partition) barrier(ctx context.Context, b *barrier) (done bool, err err
 	}
 	if p.run.keeps(b) {
 		mark.entries = p.queue.save(p.task.Save(nil))
+		if err := p.task.options.memory.failed(); err != nil {
+			return false, err
+		}
 	}
 	mark.saving = time.Since(start)
 	p.run.cfg.Crash(CrashPartitionSaved)

@@ -151,8 +151,12 @@ func canonical(v any) ([]byte, error) {
 // build makes the machines, empty.
 func (r *Runner) build(listed []Partition) error {
 	shape := r.cfg.Shape
+	r.memory = newMemory(r.cfg.Memory, shape.Shards+len(listed))
 	for i, at := range listed {
-		t, err := NewTask(r.cfg.Plan, at.ID, TaskOptions{From: r.cfg.Range.From, To: r.cfg.Range.To, Pool: &r.partials})
+		t, err := NewTask(r.cfg.Plan, at.ID, TaskOptions{
+			From: r.cfg.Range.From, To: r.cfg.Range.To, Pool: &r.partials,
+			memory: r.memory.share(fmt.Sprintf("partition/%d", at.ID)),
+		})
 		if err != nil {
 			return fmt.Errorf("making the task of partition %d: %w", at.ID, err)
 		}
@@ -173,7 +177,9 @@ func (r *Runner) build(listed []Partition) error {
 		r.workers = append(r.workers, w)
 	}
 	for id := range int32(shape.Shards) {
-		s, err := NewShard(r.cfg.Plan, id, ShardOptions{FinalOnly: r.cfg.Range.FinalOnly, Pool: &r.rows})
+		s, err := NewShard(r.cfg.Plan, id, ShardOptions{
+			FinalOnly: r.cfg.Range.FinalOnly, Pool: &r.rows, memory: r.memory.share(fmt.Sprintf("shard/%d", id)),
+		})
 		if err != nil {
 			return fmt.Errorf("making shard %d: %w", id, err)
 		}

@@ -111,7 +111,7 @@ func nothingBeyond(t testing.TB, r *Runner) {
 }
 
 // The rows are those of the events, however they are shuffled, dealt out, cut
-// into batches and spread over workers.
+// into batches and spread over workers, and however much memory there is.
 func TestSameRows(t *testing.T) {
 	for _, c := range []struct{ allowed, span int64 }{{0, 0}, {0, 20 * second}, {8 * second, 0}, {8 * second, 20 * second}} {
 		t.Run(fmt.Sprintf("allowed=%d,span=%d", c.allowed/second, c.span/second), func(t *testing.T) {
@@ -140,6 +140,7 @@ func sameRows(t *testing.T, plan *pipeline.Plan) {
 		cfg.Shape = Shape{Workers: 1 + r.IntN(4), Shards: pick(1, 4, 64), Depth: pick(1, 256), Queue: pick(1, 64)}
 		cfg.Timing.Drift = []time.Duration{time.Second, time.Hour}[r.IntN(2)]
 		cfg.Range.FinalOnly = r.IntN(2) == 0
+		cfg.Memory = Memory{Bytes: int64(pick(0, 1, 10_000)), Table: func(string) Table { return mapTable{} }}
 		got, s := bounded(t, cfg)
 		if d := got.differs(want, math.MaxInt64); d != "" {
 			t.Fatalf("seed %d, %+v: %s", seed, cfg.Shape, d)

@@ -222,6 +222,9 @@ func (w *worker) pass(ctx context.Context, b *barrier) error {
 		mark := shardMark{shard: s.id, overflows: s.shard.Stats().Overflows}
 		if w.run.keeps(b) {
 			mark.entries = s.shard.Save(nil)
+			if err := s.shard.options.memory.failed(); err != nil {
+				return err
+			}
 		}
 		mark.saving = time.Since(start)
 		if i == 0 {

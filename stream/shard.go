@@ -37,6 +37,7 @@ type Shard struct {
 	told        frontiers // in the last output
 	again       bool      // told by an earlier incarnation, of which nobody may have heard
 	stats       ShardStats
+	movable     []movable
 }
 
 // frontiers are both frontiers, µs.
@@ -47,6 +48,7 @@ type ShardOptions struct {
 	FinalOnly bool     // history: neither provisional rows nor markers
 	MaxPanes  int      // panes of territories that a Step closes; default 16
 	Pool      *RowPool // nil: one of its own
+	memory    *share   // nil: there is no bound
 }
 
 // ShardStats counts what a shard did since it was made.
@@ -87,6 +89,9 @@ func newShard(sh *shape, id int32, o ShardOptions) *Shard {
 		asked: none, done: none, told: none,
 	}
 	s.emitter = newEmitter(s)
+	if o.memory != nil {
+		o.memory.move = s.moveOut
+	}
 	return s
 }
 
@@ -118,7 +123,7 @@ func (s *Shard) Merge(p *Partials) error {
 		return nil
 	}
 	t.merge(p, s.done.provisional)
-	return nil
+	return s.options.memory.failed()
 }
 
 // territory is made by the first partials that reach it.
@@ -129,6 +134,9 @@ func (s *Shard) territory(id geo.Territory) (*territory, error) {
 	t, err := newTerritory(s.shape, id, s.twice())
 	if err != nil {
 		return nil, err
+	}
+	if s.options.memory != nil {
+		t.panes.Bound(s.options.memory)
 	}
 	s.byID[id] = t
 	at, _ := slices.BinarySearchFunc(s.territories, id, func(t *territory, id geo.Territory) int { return cmp.Compare(t.id, id) })
@@ -260,7 +268,7 @@ func (s *Shard) behind(next turn) {
 func (s *Shard) close(t *territory, at turn, out *Output) error {
 	s.stats.Panes++
 	if at.later {
-		return s.emitter.provisional(t, at.at, out)
+		return errors.Join(s.emitter.provisional(t, at.at, out), s.options.memory.failed())
 	}
 	end := at.at
 	if s.twice() {
@@ -274,7 +282,7 @@ func (s *Shard) close(t *territory, at turn, out *Output) error {
 	}
 	err := s.emitter.final(t, end, out)
 	t.forget(end)
-	return err
+	return errors.Join(err, s.options.memory.failed())
 }
 
 // Scores are the models' scores, in the definition's order, summed over

@@ -104,6 +104,9 @@ func (q *question) slice() (more bool, err error) {
 		n := min(len(p.cells), openCells)
 		q.rows, err = s.emitter.open(t, q.end, p.cells[:n], q.rows)
 		p.cells = p.cells[n:]
+		if err == nil {
+			err = s.options.memory.failed()
+		}
 		return err == nil, err
 	}
 	return false, nil
@@ -135,11 +138,12 @@ func (t *territory) openTo(end int64) {
 // rest gives the open windows up when nobody has asked for long, or when a pane
 // that they hold is about to be dropped: they could never take it out again.
 // Windows that end at or after end, the newest final one, hold none of those.
-func (o *opening) rest(end int64) {
+func (o *opening) rest(t *territory, end int64) {
 	if o.view == nil {
 		return
 	}
 	if o.left--; o.left <= 0 || o.view.end() < end {
+		o.view.discard(t)
 		o.view = nil
 	}
 }

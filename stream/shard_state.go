@@ -3,6 +3,7 @@ package stream
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/hextide/hextide/aggregate"
@@ -78,7 +79,7 @@ func (t *territory) save(dst []Entry) []Entry {
 		w.time(r[1])
 	}
 	dst = append(dst, Entry{Key: shardKey(tableTerritory, t.id, 0, 0), Value: w.out})
-	for _, p := range t.panes.All() {
+	for p := range t.panes.Each(math.MinInt64, math.MaxInt64) {
 		dst = append(dst, Entry{Key: shardKey(tablePane, t.id, 0, p.Start), Value: t.savePane(p)})
 	}
 	for _, s := range t.said.list {
@@ -190,7 +191,7 @@ func (s *Shard) Restore(entries []Entry) error {
 			return fmt.Errorf("restoring territory %s of shard %d: %w", s.shape.territories.Name(t.id), s.id, err)
 		}
 	}
-	return nil
+	return s.options.memory.failed()
 }
 
 func (s *Shard) restore(e Entry) error {
@@ -286,13 +287,11 @@ func (t *territory) loadPane(r *entryReader, start int64) {
 	if r.err != nil {
 		return
 	}
-	pane := t.panes.At(start)
 	slots := make([]int32, n)
 	for i, c := range cells {
 		slots[i] = t.slot(c, own[i])
-		pane.Own = pane.Own || own[i]
 	}
-	pane.Merge(t.shape.measures, aggregate.Entries{Slots: slots, Measures: columns}, make([]bool, n))
+	t.enter(start, aggregate.Entries{Slots: slots, Measures: columns}, slices.Contains(own, true))
 }
 
 func (t *territory) loadSaid(r *entryReader, end int64) {

@@ -260,16 +260,25 @@ type driver struct {
 	shard  *Shard
 	reader *reader
 	o      ShardOptions
+	bytes  int64 // of memory that the shard may use; 0: no bound
+	moved  int64 // values moved out before the last restart
 }
 
 func newDriver(t *rapid.T, plan *pipeline.Plan, o ShardOptions) *driver {
 	o.MaxPanes = rapid.IntRange(1, 5).Draw(t, "panes a step")
 	d := &driver{t: t, plan: plan, reader: newReader(t, plan), o: o}
+	d.bytes = rapid.SampledFrom([]int64{0, 1, 400, 2000}).Draw(t, "memory")
 	d.shard = d.fresh()
 	return d
 }
 
 func (d *driver) fresh() *Shard {
+	if d.bytes > 0 {
+		if d.o.memory != nil {
+			d.moved += d.o.memory.memory.out.Load()
+		}
+		d.o.memory = newMemory(Memory{Bytes: d.bytes, Table: func(string) Table { return mapTable{} }}, 1).share("shard/3")
+	}
 	s, err := NewShard(d.plan, 3, d.o)
 	if err != nil {
 		d.t.Fatal(err)
@@ -368,7 +377,32 @@ func (d *driver) run(events []oracle.Event) int64 {
 	return end
 }
 
-// However events come, the rows are those of the oracle.
+// bounded checks that a bound on memory is kept between steps, and that no value
+// outside belongs to a pane that was dropped.
+func (d *driver) bounded() {
+	m := d.o.memory
+	if m == nil {
+		return
+	}
+	if m.used > d.bytes || m.used != m.memory.used.Load() {
+		d.t.Fatalf("%d bytes are used, %d may be", m.used, d.bytes)
+	}
+	if d.bytes == 1 && d.moved+m.memory.out.Load() == 0 {
+		d.t.Fatal("nothing was moved out")
+	}
+	if len(m.table.(mapTable)) > 0 {
+		panes := 0
+		for _, t := range d.shard.territories {
+			panes += len(t.panes.All())
+		}
+		if panes == 0 {
+			d.t.Fatalf("%d values are left outside", len(m.table.(mapTable)))
+		}
+	}
+}
+
+// However events come and however much memory there is, the rows are those of the
+// oracle.
 func TestShardRowsAreTheOracles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		plan := drawPlan(t, rapid.SampledFrom([]string{"0s", "0s", "15m", "40m"}).Draw(t, "lateness"))
@@ -377,6 +411,7 @@ func TestShardRowsAreTheOracles(t *testing.T) {
 		end := d.run(events)
 		want := oracle.Compute(plan, events, end)
 		d.reader.holds(want, !d.o.FinalOnly)
+		d.bounded()
 		if d.reader.frontier.Final != end || d.reader.frontier.Provisional != end {
 			t.Fatalf("the last frontier is %+v, the end %d", d.reader.frontier, end)
 		}

@@ -36,6 +36,7 @@ type Stats struct {
 	Workers     []WorkerStats
 	Sinks       []SinkStats
 	Checkpoint  CheckpointStats
+	Memory      MemoryStats
 	Control     int64 // entries of the control log
 	Beyond      int64 // cells' partials that came behind the final frontier and were dropped, since the run's start: a defect
 }
@@ -69,6 +70,15 @@ type SinkStats struct {
 	Busy       time.Duration
 	Queue      int           // outputs that wait
 	Checkpoint time.Duration // the last one
+}
+
+// MemoryStats is how much of the memory of panes and winners is used. It is all 0
+// where there is no bound.
+type MemoryStats struct {
+	Used     int64 // bytes
+	Budget   int64 // bytes
+	MovedOut int64 // values, since the run's start
+	ReadBack int64
 }
 
 // CheckpointStats is how the last checkpoint went. Times are those of the
@@ -145,6 +155,7 @@ func (r *Runner) Stats() Stats {
 	s.Incarnation, s.Control = r.incarnation, r.control.count()
 	s.Provisional, s.Final = r.exchange.frontier()
 	s.Counts.Overflows = r.overflows
+	s.Memory = r.memory.stats()
 	for _, p := range r.partitions {
 		s.partition(p)
 	}

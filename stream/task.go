@@ -33,6 +33,8 @@ type TaskOptions struct {
 	From int64         // µs; events before it are outside; NoTime: none are
 	To   int64         // µs, exclusive; 0 stands for no bound
 	Pool *PartialsPool // nil: one of its own
+
+	memory *share // nil: there is no bound
 }
 
 // taskScratch is memory used again from batch to batch.
@@ -85,6 +87,9 @@ func newTask(in *intake, partition int32, o TaskOptions) *Task {
 	}
 	if in.span > 0 {
 		t.dedup = newDedup(newWinnerLayout(in.kinds, in.keys, len(in.wheres), in.byCell, in.resolution), in.span)
+		if o.memory != nil {
+			t.dedup.bound(o.memory)
+		}
 	}
 	t.scratch.wheres = make([]column.Bitmap, len(in.wheres))
 	t.scratch.events.contributions = make([][]int64, len(in.measures))
@@ -196,13 +201,12 @@ func (t *Task) closeSpans(complete int64) {
 	if t.dedup == nil {
 		return
 	}
-	n := t.dedup.closing(complete)
-	for _, s := range t.dedup.spans[:n] {
+	for n := t.dedup.closing(complete); n > 0; n-- {
+		s := t.dedup.spans[0]
+		t.dedup.use(s)
 		t.pickWinners(s)
 		t.aggregate()
-	}
-	if n > 0 {
-		t.dedup.drop(n)
+		t.dedup.drop()
 	}
 }
 

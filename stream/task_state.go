@@ -49,7 +49,7 @@ func (t *Task) Save(dst []Entry) []Entry {
 	dst = append(dst, Entry{Key: []byte(taskTable), Value: v})
 	if t.dedup != nil {
 		for _, s := range t.dedup.spans {
-			dst = append(dst, Entry{Key: spanKey(s.start), Value: s.save(&t.dedup.layout)})
+			dst = append(dst, Entry{Key: spanKey(s.start), Value: t.dedup.saved(s)})
 		}
 	}
 	return dst
@@ -103,7 +103,8 @@ func (t *Task) restoreSpan(e Entry) error {
 		return err
 	}
 	t.dedup.spans = append(t.dedup.spans, s)
-	return nil
+	t.dedup.changed()
+	return t.options.memory.failed()
 }
 
 func spanKey(start int64) []byte {

@@ -123,8 +123,12 @@ func (m merged) String() string {
 }
 
 // runTask feeds events in batches, flushing and restoring as told, to the end.
-func runTask(t testing.TB, in *intake, events []testEvent, cut func(left int) int, flush func(n int) (flush, restore bool)) (merged, *Task, []string) {
-	task := newTask(in, 3, TaskOptions{From: NoTime})
+func runTask(t testing.TB, in *intake, events []testEvent, cut func(left int) int, flush func(n int) (flush, restore bool), bytes int64) (merged, *Task, []string) {
+	begin := func() *Task {
+		m := newMemory(Memory{Bytes: bytes, Table: func(string) Table { return mapTable{} }}, 1)
+		return newTask(in, 3, TaskOptions{From: NoTime, memory: m.share("partition/3")})
+	}
+	task := begin()
 	got := merged{}
 	var records []string
 	var out Ingested
@@ -156,7 +160,7 @@ func runTask(t testing.TB, in *intake, events []testEvent, cut func(left int) in
 		}
 		if restored {
 			saved := task.Save(nil)
-			task = newTask(in, 3, TaskOptions{From: NoTime})
+			task = begin()
 			if err := task.Restore(saved); err != nil {
 				t.Fatal(err)
 			}
@@ -168,6 +172,9 @@ func runTask(t testing.TB, in *intake, events []testEvent, cut func(left int) in
 	}
 	task.End(end, &out)
 	take()
+	if s := task.options.memory; s != nil && (s.used != 0 || s.err != nil || len(s.table.(mapTable)) > 0) {
+		t.Fatalf("at the end %d bytes are used, %d values are outside, error %v", s.used, len(s.table.(mapTable)), s.err)
+	}
 	return got, task, records
 }
 
@@ -278,7 +285,7 @@ func anEvent(t *rapid.T, at *int64) testEvent {
 	return e
 }
 
-// A task gives what the oracle gives, whatever its batches, flushes and restarts.
+// A task gives what the oracle gives, whatever its batches, flushes, restarts and memory.
 func TestTaskIsTheOracle(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		in := testIntake(t, rapid.SampledFrom([]int64{0, 7 * second}).Draw(rt, "allowed"),
@@ -292,7 +299,8 @@ func TestTaskIsTheOracle(t *testing.T) {
 		want, counts, wantRecords := naive(in, events)
 		got, task, records := runTask(t, in, events,
 			func(left int) int { return min(left, rapid.SampledFrom([]int{1, 2, 7, 50}).Draw(rt, "batch")) },
-			func(int) (bool, bool) { return rapid.Bool().Draw(rt, "flush"), rapid.Bool().Draw(rt, "restore") })
+			func(int) (bool, bool) { return rapid.Bool().Draw(rt, "flush"), rapid.Bool().Draw(rt, "restore") },
+			rapid.SampledFrom([]int64{0, 1, 1000}).Draw(rt, "memory"))
 		if got.String() != want.String() {
 			rt.Fatalf("got\n%s\nwant\n%s", got, want)
 		}

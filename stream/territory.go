@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/hextide/hextide/aggregate"
@@ -33,9 +34,12 @@ type territory struct {
 }
 
 // place is where a cell of the table lies.
+//
+// Invariant: panes counts the panes that name its slot.
 type place struct {
-	spot geo.Spot
-	own  bool
+	spot  geo.Spot
+	own   bool
+	panes int32
 }
 
 // level is one of the grid's parent resolutions.
@@ -49,7 +53,6 @@ type level struct {
 type territoryScratch struct {
 	slots []int32
 	fresh []bool
-	used  []bool
 	ends  frontiers // where windows ended, while a state is restored
 }
 
@@ -90,14 +93,11 @@ func (t *territory) merge(p *Partials, done int64) {
 	for _, c := range p.Cells {
 		x.slots = append(x.slots, t.slot(c, !p.Halo))
 	}
-	x.fresh = slices.Grow(x.fresh[:0], len(p.Cells))[:len(p.Cells)]
 	e := aggregate.Entries{Slots: x.slots, Measures: p.Measures}
 	if t.provisional != nil && p.Pane < done {
 		t.provisional.slide(t, done)
 	}
-	pane := t.panes.At(p.Pane)
-	pane.Merge(t.shape.measures, e, x.fresh)
-	pane.Own = pane.Own || !p.Halo && len(p.Cells) > 0
+	t.enter(p.Pane, e, !p.Halo)
 	if v := t.provisional; v != nil && p.Pane < v.end() {
 		v.include(t, p.Pane, &e, x.fresh)
 		to := v.end()
@@ -108,6 +108,18 @@ func (t *territory) merge(p *Partials, done int64) {
 	}
 	if v := t.open.view; v != nil && p.Pane < v.end() {
 		v.include(t, p.Pane, &e, x.fresh)
+	}
+}
+
+// enter merges entries into a pane; scratch.fresh says which of them it did not have yet.
+func (t *territory) enter(start int64, e aggregate.Entries, own bool) {
+	x := &t.scratch
+	x.fresh = slices.Grow(x.fresh[:0], len(e.Slots))[:len(e.Slots)]
+	t.panes.Merge(start, t.shape.measures, e, own, x.fresh)
+	for i, s := range e.Slots {
+		if x.fresh[i] {
+			t.places[s].panes++
+		}
 	}
 }
 
@@ -150,27 +162,21 @@ func (t *territory) free() {
 	if !t.table.Full() {
 		return
 	}
-	used := slices.Grow(t.scratch.used[:0], t.table.Slots())[:t.table.Slots()]
-	t.scratch.used = used
-	clear(used)
 	n := 0
-	for _, p := range t.panes.All() {
-		for _, s := range p.Slots {
-			if !used[s] {
-				used[s] = true
-				n++
-			}
+	for i := range t.places {
+		if t.places[i].panes > 0 {
+			n++
 		}
 	}
 	if 2*n > t.table.Len() {
 		return
 	}
-	t.table.Keep(func(s int32) bool { return used[s] })
+	t.table.Keep(func(s int32) bool { return t.places[s].panes > 0 })
 	for i := range t.levels {
 		l := &t.levels[i]
 		parents := make([]bool, l.table.Slots())
 		for s, parent := range l.via {
-			if parent >= 0 && used[s] {
+			if parent >= 0 && t.places[s].panes > 0 {
 				parents[parent] = true
 			}
 		}
@@ -180,7 +186,12 @@ func (t *territory) free() {
 
 // forget drops what no close after a final one at end needs.
 func (t *territory) forget(end int64) {
-	t.open.rest(end)
+	t.open.rest(t, end)
+	for p := range t.panes.Each(math.MinInt64, end-t.shape.widest) {
+		for _, s := range p.Slots {
+			t.places[s].panes--
+		}
+	}
 	t.panes.Drop(end - t.shape.widest)
 	t.said.drop(end)
 	t.touched.drop(end)

@@ -44,6 +44,13 @@ func (v *view) include(t *territory, pane int64, e *aggregate.Entries, fresh []b
 	}
 }
 
+// discard gives back what a view that is not used any more keeps outside.
+func (v *view) discard(t *territory) {
+	for _, w := range v.windows {
+		w.Discard(&t.panes)
+	}
+}
+
 // via maps the panes' slots to those of a view's windows.
 func (t *territory) via(i int) []int32 {
 	if i == 0 {

@@ -41,13 +41,17 @@ func (a *assembly) assemble(ctx context.Context) error {
 	if a.state, err = a.flags.state.claim(a.plan.Name); err != nil {
 		return err
 	}
+	memory, err := a.flags.memory.open(a.flags.state.folder())
+	if err != nil {
+		return err
+	}
 	if err := a.makeSinks(ctx); err != nil {
 		return err
 	}
 	config := stream.Config{
 		Plan: a.plan, Source: a.source, Sinks: a.sinks, Generations: a.state, Logger: slog.Default(), Crash: crashPoints(),
 		Shape:  stream.Shape{Shards: a.flags.shards, Workers: a.flags.workers},
-		Timing: a.flags.timing, Range: stream.Range{Bounded: a.flags.bounded},
+		Timing: a.flags.timing, Range: stream.Range{Bounded: a.flags.bounded}, Memory: memory,
 	}
 	switch {
 	case !a.flags.bounded:
@@ -206,6 +210,7 @@ func (a *assembly) close() error {
 		defer cancel()
 		a.server.Close(ctx)
 	}
+	errs = append(errs, a.flags.memory.close())
 	if a.state != nil {
 		errs = append(errs, a.state.close())
 	}

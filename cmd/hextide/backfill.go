@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ type backfillFlags struct {
 	progress bool
 	interval time.Duration
 	minPause time.Duration
+	memory   memorySettings
 	crash    func(point string)
 }
 
@@ -45,6 +47,7 @@ final rows as a snapshot: Parquet files with a manifest. Several files, or a
 pattern, are merged by event time. A backfill that was interrupted goes on with
 --resume; input or a definition that changed meanwhile is refused.`,
 		Example: `  hextide backfill examples/sf-taxi.yaml --input pings.csv.gz --out snapshot
+  hextide backfill examples/sf-taxi.yaml --input pings.csv.gz --out snapshot --memory 256MiB
   hextide backfill nyc.yaml --input '2014-*.csv.zst' --out april --from 2014-04-01T00:00:00Z --to 2014-05-01T00:00:00Z`,
 		Args: arguments(1, 1, "one definition"),
 		RunE: func(c *cobra.Command, given []string) error {
@@ -60,6 +63,7 @@ pattern, are merged by event time. A backfill that was interrupted goes on with
 	flags.StringVar(&f.out, "out", "", "folder of the snapshot")
 	wholeVar(flags, &f.workers, "workers", runtime.GOMAXPROCS(0), 1, maxWorkers, "goroutines that run shards; changes no result")
 	wholeVar(flags, &f.batch, "batch", 8192, 1, maxBatch, "records a batch; changes no result")
+	f.memory.add(flags)
 	flags.StringVar(&f.from, "from", "", "first event time, RFC 3339; whole panes and dedup spans")
 	flags.StringVar(&f.to, "to", "", "event time to stop before, RFC 3339")
 	flags.BoolVar(&f.resume, "resume", false, "go on with a backfill that was interrupted")
@@ -106,17 +110,10 @@ func (f *backfillFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	if err != nil {
 		return err
 	}
-	bar := newBar("backfill", f.progress)
-	runner, err := stream.NewRunner(stream.Config{
+	summary, err := f.work(c.Context(), state, stream.Config{
 		Plan: plan, Source: source, Sinks: []stream.Sink{snapshot}, Generations: folder, Logger: slog.Default(), Range: within,
-		Shape: stream.Shape{Workers: f.workers}, Timing: stream.Timing{Interval: f.interval, MinPause: f.minPause},
-		Progress: func(s stream.Stats) { f.show(bar, s) }, Crash: f.crash,
+		Shape: stream.Shape{Workers: f.workers}, Timing: stream.Timing{Interval: f.interval, MinPause: f.minPause}, Crash: f.crash,
 	})
-	if err != nil {
-		return err
-	}
-	summary, err := runner.Run(c.Context())
-	bar.end()
 	if err != nil {
 		return hinted(err)
 	}
@@ -124,6 +121,23 @@ func (f *backfillFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 		return errors.New("interrupted; what is done is kept: --resume goes on")
 	}
 	return f.finish(c, plan, source, snapshot, summary, state)
+}
+
+// work runs the core, with what is over its memory in the working state.
+func (f *backfillFlags) work(ctx context.Context, state string, config stream.Config) (*stream.Summary, error) {
+	var err error
+	if config.Memory, err = f.memory.open(state); err != nil {
+		return nil, err
+	}
+	bar := newBar("backfill", f.progress)
+	config.Progress = func(s stream.Stats) { f.show(bar, s) }
+	runner, err := stream.NewRunner(config)
+	if err != nil {
+		return nil, errors.Join(err, f.memory.close())
+	}
+	summary, err := runner.Run(ctx)
+	bar.end()
+	return summary, errors.Join(err, f.memory.close())
 }
 
 // prepare checks the flags.
@@ -134,6 +148,9 @@ func (f *backfillFlags) prepare(plan *pipeline.Plan) (stream.Range, error) {
 	}
 	if f.out == "" {
 		return within, usagef("no folder for the snapshot: --out DIR")
+	}
+	if err := f.memory.check(); err != nil {
+		return within, err
 	}
 	var err error
 	if within.From, err = boundary(plan, "from", f.from); err != nil {
@@ -242,7 +259,8 @@ func (f *backfillFlags) finish(c *cobra.Command, plan *pipeline.Plan, source *in
 	}
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
-	slog.Debug("memory", "allocations", memory.Mallocs, "allocations_per_event", float64(memory.Mallocs)/float64(max(1, s.Counts.Read)), "heap_bytes", memory.HeapSys)
+	slog.Debug("memory", "allocations", memory.Mallocs, "allocations_per_event", float64(memory.Mallocs)/float64(max(1, s.Counts.Read)), "heap_bytes", memory.HeapSys,
+		"moved_out", s.Memory.MovedOut, "read_back", s.Memory.ReadBack)
 	say(c, "%s: %d rows from %d records in %s", f.out, m.Counts.Rows, m.Counts.Read, s.Took.Round(time.Millisecond))
 	say(c, "content_hash %s", m.ContentHash)
 	sayAside(c, s, filepath.Join(f.out, "dead"), filepath.Join(f.out, "late"))

@@ -44,6 +44,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	frontiers(send, s)
 	spread(send, s)
 	checkpoint(send, s.Checkpoint)
+	memoryUse(send, s.Memory)
 	scores(send, c.run)
 	if growing, ok := c.run.source.(interface{ NewPartitions() int }); ok {
 		send(prometheus.GaugeValue, "new_partitions", "Partitions that the source has got since this process began: a restart reads them.", float64(growing.NewPartitions()))
@@ -172,6 +173,17 @@ func checkpoint(send figure, c stream.CheckpointStats) {
 	} {
 		send(prometheus.GaugeValue, "checkpoint_duration_seconds", "How long a part of the last checkpoint took.", took.Seconds(), "part", part)
 	}
+}
+
+// memoryUse sends what is used of a bound on memory, where there is one.
+func memoryUse(send figure, m stream.MemoryStats) {
+	if m.Budget == 0 {
+		return
+	}
+	send(prometheus.GaugeValue, "memory_used_bytes", "Memory of panes and of dedup's winners.", float64(m.Used))
+	send(prometheus.GaugeValue, "memory_budget_bytes", "Most that they may use: --memory without what the tables outside memory use themselves.", float64(m.Budget))
+	send(prometheus.CounterValue, "memory_moved_out_total", "Panes and other pieces of state moved out of memory, since this process began.", float64(m.MovedOut))
+	send(prometheus.CounterValue, "memory_read_back_total", "Pieces of state read back into memory, since this process began.", float64(m.ReadBack))
 }
 
 // modelScore is a model's score as the service tells it.

@@ -19,6 +19,7 @@ type runFlags struct {
 	redis    redisSettings
 	serving  servingSettings
 	state    stateSettings
+	memory   memorySettings
 	out      string
 	bounded  bool
 	control  string
@@ -46,6 +47,7 @@ s3://bucket/prefix), writes to the definition's sinks and serves lookups, until 
 checkpoint. With --bounded it reads up to the end that the topic has at the
 start, and ends as a backfill does.`,
 		Example: `  hextide run examples/sf-taxi.yaml --brokers localhost:9092 --redis localhost:6379
+  hextide run examples/sf-taxi.yaml --brokers localhost:9092 --redis localhost:6379 --memory 256MiB
   hextide run examples/checks/j1.yaml --brokers localhost:9092 --bounded --out snapshot
   hextide run examples/checks/j1.yaml --brokers localhost:9092 --bounded --out again --state other --control hextide-state`,
 		Args: arguments(1, 1, "one definition"),
@@ -63,6 +65,7 @@ start, and ends as a backfill does.`,
 	flags := c.Flags()
 	f.state.add(flags)
 	flags.StringVar(&f.state.local, "local", "", "with --state s3://...: folder for what stays on this machine (default "+defaultState+")")
+	f.memory.add(flags)
 	flags.StringVar(&f.out, "out", "", "write final rows as a snapshot into this folder too")
 	flags.BoolVar(&f.bounded, "bounded", false, "end at the end offsets found at the start")
 	flags.StringVar(&f.control, "control", "", "with --bounded: state (folder or s3://...) of the live run whose rows are to be had again: partitions leave the watermark and come back as they did there")
@@ -89,6 +92,9 @@ func (f *runFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 		return err
 	}
 	if err := f.state.check(); err != nil {
+		return err
+	}
+	if err := f.memory.check(); err != nil {
 		return err
 	}
 	a, err := f.open(c.Context(), plan)
