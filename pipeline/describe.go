@@ -77,6 +77,9 @@ func (p *Plan) stateText() string {
 	pane := 8 * (measures + 2) // a cell's entry in one pane
 	running := 8*measures*len(p.Windows) + 24
 	text := fmt.Sprintf("%d bytes for a cell and pane with events, kept for %s; %d bytes for an active cell", pane, FormatDuration(p.WidestWindow()), running)
+	if d := p.Source.Dedup; d != nil {
+		text += fmt.Sprintf("; the winners of each open dedup span (with --memory, the newest %s of them stay in memory)", FormatDuration(d.Within))
+	}
 	for _, m := range p.Models {
 		day := int(24 * time.Hour / m.Window())
 		text += fmt.Sprintf("; %d bytes for a cell that %s knows", 8*(7*day+2*day)+150, m.Name)

@@ -11,6 +11,7 @@
 //	control.log, control.archive.log       in a folder: partitions leaving and coming back
 //	control/<entries>.log                  in a bucket: the same, an object a segment
 //	temp/                                  in a folder: files that are being written
+//	scratch/                               in a folder: what a run holds outside memory (Tables); no part of the state
 //
 // An object is a sorted table (a Pebble SST) that is written once, as a whole; <xx>,
 // the first digits of its checksum, spreads names, so that no part of a bucket has
