@@ -24,11 +24,7 @@ func (p *Plan) Describe() string {
 	line("plan", "%s", p.Hash)
 	line("cells", "H3 resolution %d, rings %v, parents %v", p.Grid.Resolution, p.Grid.Rings, p.Grid.Parents)
 	line("territories", "resolution %d, %d regions", max(0, p.Grid.Resolution-territoryDepth), len(p.Grid.Regions))
-	windows := make([]string, len(p.Windows))
-	for i, w := range p.Windows {
-		windows[i] = FormatDuration(w)
-	}
-	line("windows", "%s, of panes of %s", strings.Join(windows, " "), FormatDuration(p.Pane))
+	line("windows", "%s, of panes of %s", windowsText(p), FormatDuration(p.Pane))
 	line("rows", "%s", p.rowsText())
 	line("delay", "%s", p.delayText())
 	line("state", "%s", p.stateText())
