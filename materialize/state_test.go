@@ -84,7 +84,7 @@ func hold(t *testing.T) (*pipeline.Plan, *held, geo.Cell) {
 		t.Fatal(err)
 	}
 	h := &held{objects: map[string][]stream.Entry{}, pointer: stream.Pointer{
-		Pipeline: "held", PlanHash: plan.Hash, Epoch: 7, Shards: 2, Frontiers: stream.Frontiers{Provisional: heldStart, Final: stream.NoTime},
+		Pipeline: "held", PlanState: stream.PlanState{PlanHash: plan.Hash}, Epoch: 7, Shards: 2, Frontiers: stream.Frontiers{Provisional: heldStart, Final: stream.NoTime},
 		Partitions: []stream.PartitionState{{ID: 3, Position: 9}, {ID: 4, Position: stream.FromStart}}, Generations: map[string]stream.Object{},
 	}}
 	h.put("partition/3", winners(t, plan))

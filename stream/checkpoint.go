@@ -167,7 +167,7 @@ func (c *checkpoints) gather(ctx context.Context, b *barrier, p *Pointer, s *Che
 		s.Saving = max(s.Saving, m.saving)
 		w.write(fmt.Sprintf("partition/%d", m.state.ID), m.entries)
 	}
-	p.Counts.Overflows += c.run.overflows
+	p.Counts.Overflows += c.run.before.overflows
 	var errs error
 	for range c.run.cfg.Shape.Shards {
 		m, err := wait(ctx, b.shards)

@@ -109,9 +109,9 @@ type Object struct {
 // Pointer names everything that makes up an epoch. It is the one truth about
 // what has been processed: written atomically, after all it names is durable.
 type Pointer struct {
-	Version     int               `json:"version"`
-	Pipeline    string            `json:"pipeline"`
-	PlanHash    string            `json:"plan_hash"`
+	Version  int    `json:"version"`
+	Pipeline string `json:"pipeline"`
+	PlanState
 	Epoch       int64             `json:"epoch"`
 	Incarnation int64             `json:"incarnation"`
 	Shards      int               `json:"shards"`

@@ -21,7 +21,7 @@ type Runner struct {
 	cfg         Config
 	incarnation int64
 	source      described
-	overflows   int64 // of the runs before
+	before      before
 	exchange    *exchange
 	partitions  []*partition
 	workers     []*worker
@@ -39,6 +39,23 @@ type pools struct {
 	memory   *memory // nil: no bound
 	partials PartialsPool
 	rows     RowPool
+}
+
+// before is what a run has of those before it.
+type before struct {
+	overflows  int64
+	evolution  *evolution         // nil: the definition is the same
+	incomplete []IncompleteColumn // as of the start
+}
+
+// still are the columns that are incomplete with a final frontier.
+func (b *before) still(final int64) (still []IncompleteColumn) {
+	for _, c := range b.incomplete {
+		if c.Until > final {
+			still = append(still, c)
+		}
+	}
+	return still
 }
 
 // life is how far a run has come.
@@ -245,8 +262,9 @@ func (r *Runner) Checkpoint(ctx context.Context) error {
 // pointer is what a barrier and this run contribute to the epoch's pointer.
 func (r *Runner) pointer(b *barrier) *Pointer {
 	return &Pointer{
-		Version: 1, Pipeline: r.cfg.Plan.Name, PlanHash: r.cfg.Plan.Hash,
-		Epoch: b.epoch, Incarnation: r.incarnation, Shards: r.cfg.Shape.Shards,
+		Version: 1, Pipeline: r.cfg.Plan.Name,
+		PlanState: PlanState{PlanHash: r.cfg.Plan.Hash, Definition: r.cfg.Plan.Text, Incomplete: r.before.still(b.final)},
+		Epoch:     b.epoch, Incarnation: r.incarnation, Shards: r.cfg.Shape.Shards,
 		Frontiers: Frontiers{b.provisional, b.final}, Control: b.control,
 		Sinks: map[string][]byte{}, Source: r.source.text, Taken: time.Now().UTC().Format(time.RFC3339Nano),
 		Visibility: Visibility{Transactional: r.checkpoints.committer != nil},

@@ -98,7 +98,8 @@ func (r *Runner) checkPointer(p *Pointer, listed []Partition) error {
 	if p == nil {
 		return nil
 	}
-	if err := p.madeWith(r.cfg.Plan); err != nil {
+	var err error
+	if r.before.evolution, err = p.evolve(r.cfg.Plan, r.cfg.Range.Bounded); err != nil {
 		return err
 	}
 	if p.Shards != r.cfg.Shape.Shards {
@@ -199,6 +200,7 @@ func (r *Runner) build(listed []Partition) error {
 func (r *Runner) restore(ctx context.Context, p *Pointer) error {
 	r.checkpoints.epoch = p.Epoch
 	r.checkpoints.status.Store(&CheckpointStats{Epoch: p.Epoch, Committed: p.Epoch})
+	accepted := int64(NoTime)
 	for _, part := range r.partitions {
 		entries, err := readEntries(ctx, r.cfg.Generations, p, fmt.Sprintf("partition/%d", part.id))
 		if err != nil {
@@ -208,9 +210,13 @@ func (r *Runner) restore(ctx context.Context, p *Pointer) error {
 		if part.queue.applied, rest, err = takeApplied(entries); err != nil {
 			return fmt.Errorf("partition %d: %w", part.id, err)
 		}
+		if rest, err = r.before.evolution.partition(rest); err != nil {
+			return fmt.Errorf("partition %d: %w", part.id, err)
+		}
 		if err := part.task.Restore(rest); err != nil {
 			return err
 		}
+		accepted = max(accepted, part.task.Accepted())
 		part.fresh = true
 		for _, s := range p.Partitions {
 			if s.ID == part.id {
@@ -222,12 +228,17 @@ func (r *Runner) restore(ctx context.Context, p *Pointer) error {
 		return err
 	}
 	r.workers[0].stats.rows.Store(p.Counts.Rows)
-	r.workers[0].rows, r.overflows = p.Counts.Rows, p.Counts.Overflows
+	r.workers[0].rows, r.before.overflows = p.Counts.Rows, p.Counts.Overflows
 	m := r.exchange.minimum
 	m.provisional, m.final = p.Provisional, p.Final
 	r.exchange.provisional, r.exchange.final = p.Provisional, p.Final
 	r.last.Store(p)
 	r.cfg.Logger.Info("restored", "epoch", p.Epoch, "incarnation", r.incarnation)
+	r.before.incomplete = p.Incomplete
+	if e := r.before.evolution; e != nil {
+		r.before.incomplete = e.incomplete(p, accepted)
+		r.cfg.Logger.Info("the definition has changed, the state goes on with the new one", e.summary()...)
+	}
 	return nil
 }
 
@@ -242,7 +253,7 @@ func (r *Runner) restoreShards(ctx context.Context, p *Pointer) error {
 	}
 	for _, w := range r.workers {
 		for _, s := range w.shards {
-			group.Go(func() error { return s.restore(ctx, r.cfg.Generations, p) })
+			group.Go(func() error { return s.restore(ctx, r.cfg.Generations, p, r.before.evolution) })
 		}
 	}
 	if err := group.Wait(); err != nil {
@@ -258,10 +269,13 @@ func (r *Runner) restoreShards(ctx context.Context, p *Pointer) error {
 }
 
 // restore brings one shard to a pointer.
-func (s *shardSeat) restore(ctx context.Context, from ObjectReader, p *Pointer) error {
+func (s *shardSeat) restore(ctx context.Context, from ObjectReader, p *Pointer, e *evolution) error {
 	entries, err := readEntries(ctx, from, p, fmt.Sprintf("shard/%d", s.id))
 	if err != nil || len(entries) == 0 {
 		return err
+	}
+	if entries, err = e.shard(entries); err != nil {
+		return fmt.Errorf("shard %d of epoch %d: %w", s.id, p.Epoch, err)
 	}
 	if err := s.shard.Restore(entries); err != nil {
 		return fmt.Errorf("restoring shard %d of epoch %d: %w", s.id, p.Epoch, err)

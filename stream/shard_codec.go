@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/hextide/hextide/aggregate"
 	"github.com/hextide/hextide/geo"
 )
 
@@ -34,9 +35,27 @@ func (w *entryWriter) cells(cells []geo.Cell) {
 	}
 }
 
+func (w *entryWriter) fixed(v uint64) { w.out = binary.LittleEndian.AppendUint64(w.out, v) }
+
 func (w *entryWriter) floats(values []float64) {
 	for _, v := range values {
-		w.out = binary.LittleEndian.AppendUint64(w.out, math.Float64bits(v))
+		w.fixed(math.Float64bits(v))
+	}
+}
+
+// value writes a cell's value of a measure.
+func (w *entryWriter) value(c *aggregate.MeasureColumn, i int) {
+	w.time(int64(c.Lo[i]))
+	if c.Hi != nil {
+		w.time(c.Hi[i])
+	}
+}
+
+// measure writes all values of a measure.
+func (w *entryWriter) measure(c *aggregate.MeasureColumn) {
+	w.bit(c.Hi != nil)
+	for i := range c.Lo {
+		w.value(c, i)
 	}
 }
 
@@ -133,4 +152,19 @@ func (r *entryReader) floats(n int) []float64 {
 		values[i] = math.Float64frombits(r.fixed())
 	}
 	return values
+}
+
+// measure reads n values of a measure.
+func (r *entryReader) measure(n int) (c aggregate.MeasureColumn) {
+	c.Lo = make([]uint64, n)
+	if r.bit() {
+		c.Hi = make([]int64, n)
+	}
+	for i := range n {
+		c.Lo[i] = uint64(r.time())
+		if c.Hi != nil {
+			c.Hi[i] = r.time()
+		}
+	}
+	return c
 }

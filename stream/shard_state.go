@@ -8,7 +8,6 @@ import (
 
 	"github.com/hextide/hextide/aggregate"
 	"github.com/hextide/hextide/geo"
-	"github.com/zeebo/xxh3"
 )
 
 // A shard's state, one entry a noun. Keys are 25 bytes, big-endian, so that they
@@ -73,11 +72,7 @@ func (t *territory) save(dst []Entry) []Entry {
 			w.cells(live)
 		}
 	}
-	w.number(uint64(len(t.touched.runs)))
-	for _, r := range t.touched.runs {
-		w.time(r[0])
-		w.time(r[1])
-	}
+	t.touched.save(&w)
 	dst = append(dst, Entry{Key: shardKey(tableTerritory, t.id, 0, 0), Value: w.out})
 	for p := range t.panes.Each(math.MinInt64, math.MaxInt64) {
 		dst = append(dst, Entry{Key: shardKey(tablePane, t.id, 0, p.Start), Value: t.savePane(p)})
@@ -128,10 +123,7 @@ func (t *territory) savePane(p *aggregate.Pane) []byte {
 		c := &p.Measures[m]
 		w.bit(c.Hi != nil)
 		for _, o := range order {
-			w.time(int64(c.Lo[o.Slot]))
-			if c.Hi != nil {
-				w.time(c.Hi[o.Slot])
-			}
+			w.value(c, int(o.Slot))
 		}
 	}
 	return w.out
@@ -144,17 +136,8 @@ func unpackCell(v uint64) geo.Cell { return geo.Cell(v | 1<<59) }
 
 func (s *said) save() []byte {
 	w := entryWriter{out: []byte{shardStateVersion}}
-	for _, l := range s.levels {
-		w.number(uint64(len(l.rows)))
-		before := geo.Cell(0)
-		for _, r := range l.rows {
-			w.number(uint64(r.cell - before))
-			before = r.cell
-			w.bit(r.live)
-			w.out = binary.LittleEndian.AppendUint64(w.out, r.hash.Lo)
-			w.out = binary.LittleEndian.AppendUint64(w.out, r.hash.Hi)
-		}
-		w.cells(l.markers)
+	for i := range s.levels {
+		s.levels[i].save(&w)
 	}
 	return w.out
 }
@@ -198,8 +181,8 @@ func (s *Shard) restore(e Entry) error {
 	if len(e.Key) != shardKeyBytes {
 		return fmt.Errorf("%w: a key of %d bytes", ErrState, len(e.Key))
 	}
-	if len(e.Value) == 0 || e.Value[0] != shardStateVersion {
-		return fmt.Errorf("%w: its version is unknown", ErrState)
+	if err := hasVersion(e.Value, shardStateVersion); err != nil {
+		return err
 	}
 	r := &entryReader{in: e.Value[1:]}
 	if e.Key[0] == tableShard {
@@ -251,9 +234,7 @@ func (t *territory) load(r *entryReader) {
 			t.provisional.live[i] = r.cells()
 		}
 	}
-	for n := r.length(2); n > 0; n-- {
-		t.touched.runs = append(t.touched.runs, [2]int64{r.time(), r.time()})
-	}
+	t.touched.load(r)
 }
 
 // loadPane merges a pane's own cells, and then those of the halo.
@@ -272,17 +253,7 @@ func (t *territory) loadPane(r *entryReader, start int64) {
 	}
 	columns := make([]aggregate.MeasureColumn, len(t.shape.measures))
 	for m := range columns {
-		c := &columns[m]
-		c.Lo = make([]uint64, n)
-		if r.bit() {
-			c.Hi = make([]int64, n)
-		}
-		for i := range n {
-			c.Lo[i] = uint64(r.time())
-			if c.Hi != nil {
-				c.Hi[i] = r.time()
-			}
-		}
+		columns[m] = r.measure(n)
 	}
 	if r.err != nil {
 		return
@@ -297,15 +268,7 @@ func (t *territory) loadPane(r *entryReader, start int64) {
 func (t *territory) loadSaid(r *entryReader, end int64) {
 	s := t.said.begin(end, 1+len(t.levels))
 	for i := range s.levels {
-		l := &s.levels[i]
-		at := geo.Cell(0)
-		for n := r.length(18); n > 0; n-- {
-			at += geo.Cell(r.number())
-			row := saidRow{cell: at, live: r.bit()}
-			row.hash = xxh3.Uint128{Lo: r.fixed(), Hi: r.fixed()}
-			l.rows = append(l.rows, row)
-		}
-		l.markers = r.cells()
+		s.levels[i].load(r)
 	}
 }
 

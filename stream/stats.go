@@ -37,8 +37,9 @@ type Stats struct {
 	Sinks       []SinkStats
 	Checkpoint  CheckpointStats
 	Memory      MemoryStats
-	Control     int64 // entries of the control log
-	Beyond      int64 // cells' partials that came behind the final frontier and were dropped, since the run's start: a defect
+	Incomplete  []IncompleteColumn // columns that were added to the state not long ago
+	Control     int64              // entries of the control log
+	Beyond      int64              // cells' partials that came behind the final frontier and were dropped, since the run's start: a defect
 }
 
 // PartitionStats is how a source partition is.
@@ -154,7 +155,8 @@ func (r *Runner) Stats() Stats {
 	}
 	s.Incarnation, s.Control = r.incarnation, r.control.count()
 	s.Provisional, s.Final = r.exchange.frontier()
-	s.Counts.Overflows = r.overflows
+	s.Incomplete = r.before.still(s.Final)
+	s.Counts.Overflows = r.before.overflows
 	s.Memory = r.memory.stats()
 	for _, p := range r.partitions {
 		s.partition(p)

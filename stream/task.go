@@ -86,7 +86,7 @@ func newTask(in *intake, partition int32, o TaskOptions) *Task {
 		routes:   newRoutes(in.territories),
 	}
 	if in.span > 0 {
-		t.dedup = newDedup(newWinnerLayout(in.kinds, in.keys, len(in.wheres), in.byCell, in.resolution), in.span)
+		t.dedup = newDedup(in.winners(), in.span)
 		if o.memory != nil {
 			t.dedup.bound(o.memory)
 		}

@@ -61,6 +61,11 @@ func newIntake(plan *pipeline.Plan) (*intake, error) {
 	return in, nil
 }
 
+// winners is how the winners of dedup spans are kept.
+func (in *intake) winners() winnerLayout {
+	return newWinnerLayout(in.kinds, in.keys, len(in.wheres), in.byCell, in.resolution)
+}
+
 // newPredicate makes a program's predicate; null does not pass.
 func newPredicate(p *features.Program) predicate {
 	e := features.NewEvaluator(p)

@@ -186,9 +186,24 @@ func (r *stateReader) take(n int) []byte {
 }
 
 func (r *stateReader) version(want byte) {
-	if b := r.take(1); b != nil && b[0] != want {
-		r.err = fmt.Errorf("%w: version %d, this program reads %d", ErrState, b[0], want)
+	if err := hasVersion(r.rest, want); err != nil && r.err == nil {
+		r.err = err
 	}
+	r.take(1)
+}
+
+// hasVersion refuses a value that does not begin with the version that this
+// program reads.
+func hasVersion(value []byte, want byte) error {
+	switch {
+	case len(value) == 0:
+		return fmt.Errorf("%w: it is empty", ErrState)
+	case value[0] > want:
+		return fmt.Errorf("%w: its format is version %d, this program reads up to %d: use the program that wrote it, or a newer one", ErrState, value[0], want)
+	case value[0] != want:
+		return fmt.Errorf("%w: its format is version %d, which never was", ErrState, value[0])
+	}
+	return nil
 }
 
 func (r *stateReader) int() int64 {

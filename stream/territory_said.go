@@ -110,3 +110,27 @@ func (s *said) marked(level int, c geo.Cell) bool {
 	_, found := slices.BinarySearch(s.levels[level].markers, c)
 	return found
 }
+
+func (l *saidLevel) save(w *entryWriter) {
+	w.number(uint64(len(l.rows)))
+	before := geo.Cell(0)
+	for _, r := range l.rows {
+		w.number(uint64(r.cell - before))
+		before = r.cell
+		w.bit(r.live)
+		w.fixed(r.hash.Lo)
+		w.fixed(r.hash.Hi)
+	}
+	w.cells(l.markers)
+}
+
+func (l *saidLevel) load(r *entryReader) {
+	at := geo.Cell(0)
+	for n := r.length(18); n > 0; n-- {
+		at += geo.Cell(r.number())
+		row := saidRow{cell: at, live: r.bit()}
+		row.hash = xxh3.Uint128{Lo: r.fixed(), Hi: r.fixed()}
+		l.rows = append(l.rows, row)
+	}
+	l.markers = r.cells()
+}

@@ -128,3 +128,17 @@ func (s *spans) drop(t int64) {
 		s.runs = append(s.runs[:0], s.runs[n:]...)
 	}
 }
+
+func (s *spans) save(w *entryWriter) {
+	w.number(uint64(len(s.runs)))
+	for _, r := range s.runs {
+		w.time(r[0])
+		w.time(r[1])
+	}
+}
+
+func (s *spans) load(r *entryReader) {
+	for n := r.length(2); n > 0; n-- {
+		s.runs = append(s.runs, [2]int64{r.time(), r.time()})
+	}
+}
