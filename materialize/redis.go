@@ -237,7 +237,7 @@ func (r *Redis) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) {
 	if left > 0 {
 		r.options.Logger.Warn("more rows wait for Redis than a checkpoint holds: after a crash these are brought up to date by their next", "rows", left)
 	}
-	content, err := json.Marshal(redisState{Run: r.run, Rows: saved})
+	content, err := json.Marshal(redisState{Plan: r.planKey(), Run: r.run, Rows: saved})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the state of the Redis sink: %w", err)
 	}

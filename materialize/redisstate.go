@@ -16,6 +16,7 @@ import (
 
 // redisState is what a checkpoint keeps.
 type redisState struct {
+	Plan string `json:"plan"` // Redis.planKey; empty in older states
 	Run  int64  `json:"run"`
 	Rows []byte `json:"rows"` // those that wait, as appended by saveWaiting
 }
@@ -125,6 +126,11 @@ func (r *Redis) restore(state []byte) error {
 	}
 	saved := redisState{}
 	err := json.Unmarshal(state, &saved)
+	if err == nil && saved.Plan != "" && saved.Plan != r.planKey() {
+		// The definition has changed: what waits is for a pair that is to be replaced,
+		// and this one begins with the rows of the next panes.
+		return nil
+	}
 	if err == nil {
 		r.waiting, err = restoreWaiting(saved.Rows)
 	}

@@ -45,6 +45,7 @@ type SnapshotOptions struct {
 
 // snapshotState is what a resumed run must know.
 type snapshotState struct {
+	Plan  string        `json:"plan"` // its hash; empty in older states
 	Parts []Part        `json:"parts"`
 	Hash  string        `json:"hash"`
 	Rows  int64         `json:"rows"`
@@ -80,6 +81,9 @@ func (s *Snapshot) Restore(ctx context.Context, state []byte) error {
 	if state != nil {
 		if err := json.Unmarshal(state, &s.state); err != nil {
 			return fmt.Errorf("the snapshot's state is damaged: %w", err)
+		}
+		if s.state.Plan != "" && s.state.Plan != s.plan.Hash {
+			return fmt.Errorf("the snapshot in %s has the columns of the definition %s, this one is %s: give it a folder of its own (--out)", s.dir, s.state.Plan, s.plan.Hash)
 		}
 		if err := s.crew.hash.Parse(s.state.Hash); err != nil {
 			return fmt.Errorf("the snapshot's state is damaged: %w", err)
@@ -246,6 +250,7 @@ func (s *Snapshot) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) 
 		return nil, fmt.Errorf("finishing dead letters and late records of %s: %w", s.dir, err)
 	}
 	s.state.Dead, s.state.Late = s.dead.files, s.late.files
+	s.state.Plan = s.plan.Hash
 	s.state.Hash, s.state.Rows, s.state.Wait = s.crew.hash.String(), s.crew.rows, s.pending.save()
 	state, err := json.Marshal(s.state)
 	if err != nil {
