@@ -114,12 +114,8 @@ func (ps *Panes) MoveOut(p *Pane) int64 {
 		ps.buffer = p.encode(ps.buffer[:0])
 		p.outer.number = ps.outside.Put(p.outer.number, ps.buffer)
 	}
-	bytes := p.bytes()
-	p.Slots, p.index = nil, nil
-	clear(p.Measures)
 	p.outer.out = true
-	ps.outside.Count(-bytes)
-	return bytes
+	return ps.clear(p)
 }
 
 // enlist notes a pane that is in memory.
@@ -138,8 +134,17 @@ func (ps *Panes) dropped(p *Pane) {
 	if p.outer.number != 0 {
 		ps.outside.Delete(p.outer.number)
 	}
-	ps.outside.Count(-p.bytes())
+	ps.clear(p)
 	p.outer.gone = true
+}
+
+// clear gives back the memory of a pane's entries, and returns how much that was.
+func (ps *Panes) clear(p *Pane) int64 {
+	bytes := p.bytes()
+	p.Slots, p.index = nil, nil
+	clear(p.Measures)
+	ps.outside.Count(-bytes)
+	return bytes
 }
 
 // bytes is the memory of a pane's entries and their index.

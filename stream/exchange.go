@@ -44,7 +44,8 @@ type message struct {
 type exchange struct {
 	shards  int
 	workers []chan message
-	hurry   atomic.Int64 // number of the last barrier asked for; workers put others' messages before closing panes
+	large   []chan struct{} // by worker: a token for each of the large partials on their way to it
+	hurry   atomic.Int64    // number of the last barrier asked for; workers put others' messages before closing panes
 
 	mu          sync.Mutex
 	minimum     *minimum
@@ -61,9 +62,17 @@ func newExchange(m *minimum, shards, workers, depth int) *exchange {
 	}
 	for range workers {
 		e.workers = append(e.workers, make(chan message, depth))
+		e.large = append(e.large, make(chan struct{}, largeWaiting))
 	}
 	return e
 }
+
+// Partials that are large wait in small numbers: a channel full of them would be
+// more than the state.
+const (
+	largePartials = 128 << 10 // bytes
+	largeWaiting  = 4
+)
 
 // worker is the worker that runs a shard.
 func (e *exchange) worker(shard int32) int { return int(shard) % len(e.workers) }
@@ -89,7 +98,13 @@ func (e *exchange) broadcast(ctx context.Context, m message, blocked *atomic.Int
 func (e *exchange) pass(ctx context.Context, i int, t *Task, out *Ingested, blocked *atomic.Int64) error {
 	for n, p := range out.Partials {
 		out.Partials[n] = nil
-		if err := e.send(ctx, e.worker(ShardOf(p.Territory, e.shards)), message{partials: p}, blocked); err != nil {
+		w := e.worker(ShardOf(p.Territory, e.shards))
+		if p.bytes() >= largePartials {
+			if err := put(ctx, e.large[w], struct{}{}, blocked); err != nil {
+				return err
+			}
+		}
+		if err := e.send(ctx, w, message{partials: p}, blocked); err != nil {
 			return err
 		}
 	}
@@ -99,6 +114,13 @@ func (e *exchange) pass(ctx context.Context, i int, t *Task, out *Ingested, bloc
 		return nil
 	}
 	return e.broadcast(ctx, m, blocked)
+}
+
+// taken makes room for further partials, once a worker has merged these.
+func (e *exchange) taken(worker int, bytes int64) {
+	if bytes >= largePartials {
+		<-e.large[worker]
+	}
 }
 
 // note enters a partition's watermark into the minimum; the message is worth

@@ -111,7 +111,10 @@ func (w *worker) take(ctx context.Context, m message) (done bool, err error) {
 	defer func() { w.stats.busy.Add(int64(time.Since(start))) }()
 	switch {
 	case m.partials != nil:
-		return false, w.merge(m.partials)
+		bytes := m.partials.bytes()
+		err := w.merge(m.partials)
+		w.run.exchange.taken(w.index, bytes)
+		return false, err
 	case m.frontier:
 		w.advance(m.provisional, m.final)
 	case m.barrier.kind == barrierEnd:

@@ -2,7 +2,9 @@ package main
 
 import (
 	"log/slog"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hextide/hextide/statebackend"
@@ -19,6 +21,11 @@ type memorySettings struct {
 // leastMemory is what a bound must be for the tables' own memory to fit in it.
 const leastMemory = 2 << 20
 
+// boundedGC is by how many percent the heap may grow over what lives before it is
+// collected, where memory is bounded: there is little to follow in panes, so often
+// is cheap.
+const boundedGC = 20
+
 func (s *memorySettings) add(f *pflag.FlagSet) {
 	f.Var(&s.bytes, "memory", "memory of panes and of dedup's winners; what is over it lies in a folder of the state and is read back, slower (0B: no bound); changes no result")
 }
@@ -34,6 +41,9 @@ func (s *memorySettings) check() error {
 func (s *memorySettings) open(state string) (m stream.Memory, err error) {
 	if s.bytes == 0 {
 		return m, nil
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(boundedGC)
 	}
 	dir := filepath.Join(state, statebackend.ScratchName)
 	if s.tables, err = statebackend.OpenTables(vfs.Default, dir, int64(s.bytes), slog.Default()); err != nil {
