@@ -19,6 +19,7 @@ type checkpoints struct {
 	sooner   chan struct{} // Hasten
 	failures int           // in a row
 	status   atomic.Pointer[CheckpointStats]
+	recent   atomic.Pointer[[]CheckpointStats] // the newest first
 
 	committer Committer // nil: the pointer is the truth
 	open      *Pointer  // handed to the committer; whether it is committed is not known. nil: none
@@ -120,7 +121,9 @@ func (c *checkpoints) take(ctx context.Context, kind barrierKind) error {
 	}
 	p, s, err := c.collect(ctx, b)
 	if err == nil {
+		start := time.Now()
 		err = c.commit(ctx, p, b)
+		s.Commit = Seconds(time.Since(start))
 	}
 	c.note(b, p, s, err)
 	return err
@@ -153,6 +156,9 @@ func (c *checkpoints) collect(ctx context.Context, b *barrier) (*Pointer, *Check
 	w := newGenerationWriter(ctx, r, b.epoch)
 	err := c.gather(ctx, b, p, s, w)
 	err = errors.Join(err, w.wait(p, s))
+	s.align(b.partitionMarks())
+	timing := s.CheckpointTiming
+	p.Timing = &timing
 	return p, s, err
 }
 
@@ -163,9 +169,7 @@ func (c *checkpoints) gather(ctx context.Context, b *barrier, p *Pointer, s *Che
 		p.Partitions = append(p.Partitions, m.state)
 		p.Control = min(p.Control, m.control)
 		p.Counts.add(m.counts)
-		s.StartDelay = max(s.StartDelay, m.delay)
-		s.Saving = max(s.Saving, m.saving)
-		w.write(fmt.Sprintf("partition/%d", m.state.ID), m.entries)
+		w.write(fmt.Sprintf("partition/%d", m.state.ID), m.entries, nil)
 	}
 	p.Counts.Overflows += c.run.before.overflows
 	var errs error
@@ -176,8 +180,8 @@ func (c *checkpoints) gather(ctx context.Context, b *barrier, p *Pointer, s *Che
 		}
 		p.Counts.Rows += m.rows
 		p.Counts.Overflows += m.overflows
-		s.Saving = max(s.Saving, m.saving)
-		w.write(fmt.Sprintf("shard/%d", m.shard), m.entries)
+		s.shard(&m, c.run.cfg.Shape.Workers)
+		w.write(fmt.Sprintf("shard/%d", m.shard), m.entries, &ShardTiming{ID: m.shard, Saving: Seconds(m.saving)})
 	}
 	for range c.run.sinks {
 		m, err := wait(ctx, b.sinks)
@@ -185,13 +189,10 @@ func (c *checkpoints) gather(ctx context.Context, b *barrier, p *Pointer, s *Che
 			return fmt.Errorf("waiting for the sinks: %w", err)
 		}
 		p.Sinks[m.name] = m.state
-		s.Sinks = max(s.Sinks, m.took)
+		s.Sinks = max(s.Sinks, Seconds(m.took))
 		if m.err != nil {
 			errs = errors.Join(errs, fmt.Errorf("sink %s: making its part durable: %w", m.name, m.err))
 		}
-	}
-	for _, m := range b.partitionMarks() {
-		s.Alignment = max(s.Alignment, m.alignment)
 	}
 	return errs
 }
@@ -199,7 +200,7 @@ func (c *checkpoints) gather(ctx context.Context, b *barrier, p *Pointer, s *Che
 // note keeps and logs how a checkpoint went.
 func (c *checkpoints) note(b *barrier, p *Pointer, s *CheckpointStats, err error) {
 	old := c.status.Load()
-	s.Completed, s.Failed, s.Committed, s.Succeeded = old.Completed, old.Failed, old.Committed, old.Succeeded
+	s.Completed, s.Failed, s.Committed, s.Succeeded, s.Failure = old.Completed, old.Failed, old.Committed, old.Succeeded, old.Failure
 	s.Ended = time.Now()
 	s.Duration = time.Since(b.requested)
 	level, text := slog.LevelDebug, "checkpoint"
@@ -207,6 +208,7 @@ func (c *checkpoints) note(b *barrier, p *Pointer, s *CheckpointStats, err error
 		c.failures++
 		s.Failed++
 		s.LastError = err.Error()
+		s.Failure = &Failure{Epoch: s.Epoch, At: s.Ended, Error: s.LastError}
 		level, text = slog.LevelWarn, "checkpoint failed; the next one is tried at its time"
 	} else {
 		c.failures = 0
@@ -214,7 +216,7 @@ func (c *checkpoints) note(b *barrier, p *Pointer, s *CheckpointStats, err error
 		s.Committed, s.Succeeded = p.Epoch, s.Ended
 	}
 	s.Degraded = c.failures >= c.run.cfg.Timing.Failures
-	c.status.Store(s)
+	c.remember(s)
 	c.run.cfg.Logger.Log(context.Background(), level, text, "epoch", s.Epoch, "bytes", s.Size,
-		"duration", s.Duration, "start_delay", s.StartDelay, "alignment", s.Alignment, "error", err)
+		"duration", s.Duration, "start_delay", time.Duration(s.StartDelay), "alignment", time.Duration(s.Alignment), "error", err)
 }

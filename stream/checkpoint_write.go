@@ -19,7 +19,9 @@ type generationWriter struct {
 	mu      sync.Mutex
 	objects map[string]Object
 	errs    error
-	longest time.Duration
+	upload  time.Duration // the longest
+	async   time.Duration // the longest
+	slowest ShardTiming
 }
 
 func newGenerationWriter(ctx context.Context, r *Runner, epoch int64) *generationWriter {
@@ -28,11 +30,13 @@ func newGenerationWriter(ctx context.Context, r *Runner, epoch int64) *generatio
 	}
 }
 
-// write begins to make an owner's entries durable.
-func (w *generationWriter) write(owner string, entries []Entry) {
+// write begins to make an owner's entries durable; shard is what the owner took
+// before, if it is one.
+func (w *generationWriter) write(owner string, entries []Entry, shard *ShardTiming) {
 	if len(entries) == 0 {
 		return
 	}
+	handed := time.Now()
 	w.wg.Go(func() {
 		ctx := w.run.begin(w.ctx, "writer of "+owner)
 		w.slots <- struct{}{}
@@ -44,7 +48,7 @@ func (w *generationWriter) write(owner string, entries []Entry) {
 		w.run.cfg.Crash(CrashAfterGeneration)
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.longest = max(w.longest, time.Since(start))
+		w.took(start, handed, shard)
 		if err != nil {
 			w.errs = errors.Join(w.errs, err)
 			return
@@ -53,12 +57,26 @@ func (w *generationWriter) write(owner string, entries []Entry) {
 	})
 }
 
+// took notes how long a generation took, whether it was written or not. The lock
+// is held.
+func (w *generationWriter) took(start, handed time.Time, shard *ShardTiming) {
+	upload, async := time.Since(start), time.Since(handed)
+	w.upload, w.async = max(w.upload, upload), max(w.async, async)
+	if shard == nil {
+		return
+	}
+	shard.Async = Seconds(async)
+	if shard.Saving+shard.Async > w.slowest.Saving+w.slowest.Async {
+		w.slowest = *shard
+	}
+}
+
 // wait enters what was written into the pointer.
 func (w *generationWriter) wait(p *Pointer, s *CheckpointStats) error {
 	w.wg.Wait()
 	woken(w.ctx)
 	p.Generations = w.objects
-	s.Upload = w.longest
+	s.Upload, s.Async, s.Slowest = Seconds(w.upload), Seconds(w.async), w.slowest
 	for _, o := range w.objects {
 		s.Size += o.Size
 	}

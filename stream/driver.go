@@ -122,8 +122,14 @@ type Pointer struct {
 	Sinks   map[string][]byte `json:"sinks"`
 	Counts  Counts            `json:"counts"`
 	Source  any               `json:"source"`
-	Taken   string            `json:"taken"` // RFC 3339
+	Taking
 	Visibility
+}
+
+// Taking is when and how an epoch's checkpoint was taken.
+type Taking struct {
+	Taken  string            `json:"taken"`            // RFC 3339
+	Timing *CheckpointTiming `json:"timing,omitempty"` // in seconds; nothing goes by it
 }
 
 // Frontiers are how far event time was complete.

@@ -266,7 +266,7 @@ func (r *Runner) pointer(b *barrier) *Pointer {
 		PlanState: PlanState{PlanHash: r.cfg.Plan.Hash, Definition: r.cfg.Plan.Text, Incomplete: r.before.still(b.final)},
 		Epoch:     b.epoch, Incarnation: r.incarnation, Shards: r.cfg.Shape.Shards,
 		Frontiers: Frontiers{b.provisional, b.final}, Control: b.control,
-		Sinks: map[string][]byte{}, Source: r.source.text, Taken: time.Now().UTC().Format(time.RFC3339Nano),
+		Sinks: map[string][]byte{}, Source: r.source.text, Taking: Taking{Taken: time.Now().UTC().Format(time.RFC3339Nano)},
 		Visibility: Visibility{Transactional: r.checkpoints.committer != nil},
 	}
 }

@@ -13,20 +13,21 @@ import (
 // Config says what a run is made of. Plan, Source and at least one of Sinks are
 // needed; everything else has a default.
 type Config struct {
-	Plan        *pipeline.Plan
-	Source      Source
-	Sinks       []Sink
-	Generations Generations    // nil: no checkpoints, no restart
-	Control     ControlLog     // nil: leaving and coming back are not written down
-	Replay      []ControlEntry // applied again where Control is nil: bounded input as it was once read live
-	Shape       Shape
-	Timing      Timing
-	Range       Range
-	Memory      Memory
-	Logger      *slog.Logger                   // nil: silent
-	Progress    func(Stats)                    // nil: none; called now and then from a goroutine of the run, and at its end
-	Crash       func(point string)             // nil in production; called at each of CrashPoints
-	Schedule    func(who string) (turn func()) // nil in production; see Runner.begin
+	Plan         *pipeline.Plan
+	Source       Source
+	Sinks        []Sink
+	Generations  Generations    // nil: no checkpoints, no restart
+	Control      ControlLog     // nil: leaving and coming back are not written down
+	Replay       []ControlEntry // applied again where Control is nil: bounded input as it was once read live
+	Shape        Shape
+	Timing       Timing
+	Range        Range
+	Memory       Memory
+	Logger       *slog.Logger                   // nil: silent
+	Progress     func(Stats)                    // nil: none; called now and then from a goroutine of the run, and at its end
+	Checkpointed func(CheckpointStats)          // nil: none; called after each checkpoint, from a goroutine of the run
+	Crash        func(point string)             // nil in production; called at each of CrashPoints
+	Schedule     func(who string) (turn func()) // nil in production; see Runner.begin
 }
 
 // Shape is how a run is spread. It changes no result.

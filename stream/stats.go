@@ -36,6 +36,7 @@ type Stats struct {
 	Workers     []WorkerStats
 	Sinks       []SinkStats
 	Checkpoint  CheckpointStats
+	Checkpoints []CheckpointStats // the last ones of this run, the newest first
 	Memory      MemoryStats
 	Incomplete  []IncompleteColumn // columns that were added to the state not long ago
 	Control     int64              // entries of the control log
@@ -82,24 +83,20 @@ type MemoryStats struct {
 	ReadBack int64
 }
 
-// CheckpointStats is how the last checkpoint went. Times are those of the
-// slowest participant.
+// CheckpointStats is how a checkpoint went, and how those before it did.
 type CheckpointStats struct {
-	Epoch      int64
-	Committed  int64 // the newest epoch that is
-	Size       int64 // bytes
-	StartDelay time.Duration
-	Alignment  time.Duration
-	Saving     time.Duration // the part that stops a machine
-	Sinks      time.Duration
-	Upload     time.Duration
-	Duration   time.Duration
-	Ended      time.Time // the last one, committed or failed
-	Succeeded  time.Time // the last one that was committed in this run
-	Completed  int64
-	Failed     int64
-	LastError  string // of the last one; empty: it was committed
-	Degraded   bool   // so many failed in a row that somebody should look
+	Epoch     int64
+	Committed int64 // the newest epoch that is
+	Size      int64 // bytes
+	CheckpointTiming
+	Duration  time.Duration
+	Ended     time.Time // the last one, committed or failed
+	Succeeded time.Time // the last one that was committed in this run
+	Completed int64
+	Failed    int64
+	LastError string   // of the last one; empty: it was committed
+	Failure   *Failure // the last one that failed in this run; nil: none
+	Degraded  bool     // so many failed in a row that somebody should look
 }
 
 // partitionCounters are read by other goroutines than the partition's.
@@ -147,6 +144,9 @@ func (r *Runner) Stats() Stats {
 	s := Stats{
 		Phase: Phase(r.life.phase.Load()), Provisional: NoTime, Final: NoTime,
 		Checkpoint: *r.checkpoints.status.Load(),
+	}
+	if all := r.checkpoints.recent.Load(); all != nil {
+		s.Checkpoints = *all
 	}
 	select {
 	case <-r.life.ready:

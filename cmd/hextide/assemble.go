@@ -15,6 +15,7 @@ import (
 	"github.com/hextide/hextide/serving"
 	"github.com/hextide/hextide/stream"
 	"github.com/hextide/hextide/web"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 )
 
@@ -33,10 +34,12 @@ type assembly struct {
 	service *serving.Service
 	server  *serving.Server
 	rate    eventRate
+	parts   *prometheus.HistogramVec // of checkpoints
 }
 
 // assemble makes everything and starts serving; nothing runs yet.
 func (a *assembly) assemble(ctx context.Context) error {
+	a.parts = newCheckpointParts()
 	var err error
 	if a.state, err = a.flags.state.claim(a.plan.Name); err != nil {
 		return err
@@ -51,7 +54,7 @@ func (a *assembly) assemble(ctx context.Context) error {
 	config := stream.Config{
 		Plan: a.plan, Source: a.source, Sinks: a.sinks, Generations: a.state, Logger: slog.Default(), Crash: crashPoints(),
 		Shape:  stream.Shape{Shards: a.flags.shards, Workers: a.flags.workers},
-		Timing: a.flags.timing, Range: stream.Range{Bounded: a.flags.bounded}, Memory: memory,
+		Timing: a.flags.timing, Checkpointed: a.checkpointed, Range: stream.Range{Bounded: a.flags.bounded}, Memory: memory,
 	}
 	switch {
 	case !a.flags.bounded:

@@ -17,7 +17,7 @@ import (
 // metrics serves the run's figures to Prometheus.
 func (a *assembly) metrics() http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &collector{a})
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &collector{a}, a.parts)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
 
@@ -153,25 +153,6 @@ func spread(send figure, s stream.Stats) {
 		send(prometheus.CounterValue, "busy_seconds_total", "Time at work.", d.Busy.Seconds(), "task", task)
 		send(prometheus.GaugeValue, "queue_messages", "Messages that wait.", float64(d.Queue), "task", task)
 		send(prometheus.CounterValue, "sink_rows_total", "Rows that a sink took.", float64(d.Rows), "sink", d.Name)
-	}
-}
-
-func checkpoint(send figure, c stream.CheckpointStats) {
-	send(prometheus.CounterValue, "checkpoints_completed_total", "Checkpoints committed.", float64(c.Completed))
-	send(prometheus.CounterValue, "checkpoints_failed_total", "Checkpoints that failed.", float64(c.Failed))
-	send(prometheus.GaugeValue, "checkpoint_epoch", "Newest committed epoch.", float64(c.Committed))
-	send(prometheus.GaugeValue, "checkpoint_bytes", "Size of the last checkpoint.", float64(c.Size))
-	send(prometheus.GaugeValue, "checkpoint_degraded", "1 where so many checkpoints failed in a row that somebody should look.", truth(c.Degraded))
-	if !c.Ended.IsZero() {
-		send(prometheus.GaugeValue, "checkpoint_ended_seconds", "When the last checkpoint ended, seconds of unix time.", float64(c.Ended.UnixMilli())/1e3)
-	}
-	if !c.Succeeded.IsZero() {
-		send(prometheus.GaugeValue, "checkpoint_committed_seconds", "When the last checkpoint was committed, seconds of unix time.", float64(c.Succeeded.UnixMilli())/1e3)
-	}
-	for part, took := range map[string]time.Duration{
-		"start_delay": c.StartDelay, "alignment": c.Alignment, "saving": c.Saving, "sinks": c.Sinks, "upload": c.Upload, "all": c.Duration,
-	} {
-		send(prometheus.GaugeValue, "checkpoint_duration_seconds", "How long a part of the last checkpoint took.", took.Seconds(), "part", part)
 	}
 }
 

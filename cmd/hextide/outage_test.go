@@ -185,15 +185,17 @@ func TestDiskFullLive(t *testing.T) {
 	_, snapshot := backfill(t, definition, []string{taxis})
 	first, second := halves(t)
 	brokers := replayed(t, definition, name, first)
-	arguments := liveArguments(definition, brokers, filepath.Join(t.TempDir(), "state"))
+	state := filepath.Join(t.TempDir(), "state")
+	arguments := liveArguments(definition, brokers, state, "--checkpoint-failures", "2")
 	p := start(t, nil, arguments...)
-	_, http := p.address()
+	grpc, http := p.address()
 	p.measures(http, "a checkpoint", func(f figures) bool { return f["records_read_total"] == 20_000 && f["checkpoints_completed_total"] > 0 })
 	full(t, p, "0")
 	replayed(t, definition, name, second)
 	p.measures(http, "failed checkpoints", func(f figures) bool {
-		return f["checkpoints_failed_total"] >= 3 && f["checkpoint_degraded"] == 1 && f["records_read_total"] == taxiEvents
+		return f["checkpoints_failed_total"] >= 2 && f["checkpoint_degraded"] == 1 && f["records_read_total"] == taxiEvents
 	})
+	do(t, exitDone, "status", "--grpc", grpc).says("degraded: checkpoints fail")
 	if status, text, err := ask(http, "/readyz"); status != 503 || !strings.Contains(text, "degraded") || err != nil {
 		t.Errorf("/readyz says %d %s %v", status, text, err)
 	}
@@ -201,12 +203,37 @@ func TestDiskFullLive(t *testing.T) {
 	full(t, p, "unlimited")
 	p.measures(http, "checkpoints again", func(f figures) bool { return f["checkpoint_degraded"] == 0 })
 	p.until("readiness", func() bool { status, _, _ := ask(http, "/readyz"); return status == 200 })
+	tellsTiming(t, p, grpc, http, state)
 	p.kill()
 	p = start(t, nil, arguments...)
 	_, http = p.address()
 	rows := p.closes(http, snapshot)
 	p.ends()
 	agree(t, rows, "kafka://"+brokers+"/"+name+".rows", snapshot)
+}
+
+// tellsTiming expects of a run whose checkpoints failed for a while where they spend
+// their time, and why the last one that failed did.
+func tellsTiming(t *testing.T, p *process, grpc, http, state string) {
+	t.Helper()
+	told := do(t, exitDone, "status", "--grpc", grpc).out.String()
+	for _, text := range []string{"last failed checkpoint", "file too large", "START_DELAY", "SLOWEST SHARD"} {
+		if !strings.Contains(told, text) {
+			t.Errorf("the status does not say %q:\n%s", text, told)
+		}
+	}
+	p.measures(http, "checkpoints by part, partition and worker", func(f figures) bool {
+		all := f["checkpoints_completed_total"] + f["checkpoints_failed_total"]
+		_, alignment := f[`checkpoint_alignment_seconds{partition="0"}`]
+		return f[`checkpoint_seconds_count{part="commit"}`] == all && f[`checkpoint_seconds_sum{part="all"}`] > f[`checkpoint_seconds_sum{part="saving"}`] &&
+			f[`checkpoint_duration_seconds{part="commit"}`] > 0 && f[`checkpoint_stopped_seconds{worker="0"}`] > 0 && f["checkpoint_slowest_shard_seconds"] > 0 && alignment
+	})
+	p.until("an epoch's timing", func() bool { // a run drops old epochs while they are looked at
+		lines := strings.Split(strings.TrimSpace(do(t, exitDone, "checkpoint", "ls", "--state", state).out.String()), "\n")
+		epoch, _, _ := strings.Cut(lines[len(lines)-1], " ")
+		show := start(t, nil, "checkpoint", "show", epoch, "--state", state)
+		return show.wait() == exitDone && strings.Contains(show.out.String(), `"slowest_shard": {`)
+	})
 }
 
 // A backfill that finds the disk full says so and can be resumed.

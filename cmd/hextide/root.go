@@ -43,7 +43,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		return usagef("%w\nSee 'hextide %s --help'", err, strings.TrimPrefix(c.CommandPath(), "hextide "))
 	})
 	root.AddCommand(
-		newDemo(), newRun(), newSimulate(), newBackfill(), newDiff(), newGet(), newWatch(),
+		newDemo(), newRun(), newSimulate(), newBackfill(), newDiff(), newGet(), newWatch(), newStatus(),
 		newValidate(), newPlan(), newSchema(), newCheckpoint(), newState(), newRedis(), newVersion(),
 	)
 	return root

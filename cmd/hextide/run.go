@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -76,6 +77,7 @@ start, and ends as a backfill does.`,
 	timeVar(flags, &f.timing.Interval, "checkpoint-interval", 10*time.Second, time.Millisecond, "time between checkpoints")
 	timeVar(flags, &f.timing.MinPause, "checkpoint-min-pause", time.Second, time.Millisecond, "time from the end of a checkpoint to the next")
 	timeVar(flags, &f.timing.Timeout, "checkpoint-timeout", 10*time.Minute, time.Millisecond, "time after which a checkpoint has failed")
+	wholeVar(flags, &f.timing.Failures, "checkpoint-failures", 3, 1, math.MaxInt, "checkpoints in a row that may fail before the run is no longer ready")
 	timeVar(flags, &f.timing.Drift, "max-drift", time.Hour, time.Second, "event time by which a partition may be ahead of the slowest")
 	return c
 }

@@ -61,6 +61,7 @@ func (a *assembly) Status() *pb.StatusResponse {
 		}
 	}
 	r.Scores = a.modelScores()
+	checkpointsTold(r, &s)
 	return r
 }
 

@@ -29,6 +29,8 @@ func TestUsage(t *testing.T) {
 		{append(run, "--checkpoint-interval", "0s"), "it is at least 1ms"},
 		{append(run, "--checkpoint-timeout", "-5s"), "it is at least 1ms"},
 		{append(run, "--redis-waiting", "0"), "it is at least 1"},
+		{append(run, "--checkpoint-failures", "0"), "it is at least 1"},
+		{[]string{"status", "--timeout", "0s"}, "it is at least 1ms"},
 		{append(run, "--redis-within", "0s"), "it is at least 1ms"},
 		{append(run, "--kafka-tls-ca", "none.pem"), "need --kafka-tls"},
 		{append(run, "--kafka-user", "u", "--kafka-password", "p"), "need --kafka-sasl"},

@@ -40,6 +40,22 @@ export interface Score {
   seasonalMae: number;
 }
 
+export interface Checkpoint {
+  epoch: number;
+  ended?: Date;
+  error: string; // empty: it was committed
+  bytes: number;
+  parts: { name: string; seconds: number }[];
+  slowestShard: number;
+  slowestShardSeconds: number;
+}
+
+export interface Failure {
+  epoch: number;
+  at?: Date;
+  error: string;
+}
+
 export interface Status {
   eventsPerSecond: number;
   events: number;
@@ -52,6 +68,8 @@ export interface Status {
   late: number;
   phase: string;
   scores: Score[];
+  checkpoints: Checkpoint[]; // the newest first
+  lastFailure?: Failure;
 }
 
 export interface Entity {
@@ -133,6 +151,20 @@ export async function status(): Promise<Status> {
     late: number(s.late),
     phase: s.phase ?? '',
     scores: (s.scores ?? []).map((m: Json) => ({ ...m, forecasts: number(m.forecasts) })),
+    checkpoints: (s.checkpoints ?? []).map(checkpoint),
+    lastFailure: s.lastFailure && { epoch: number(s.lastFailure.epoch), at: time(s.lastFailure.at), error: s.lastFailure.error },
+  };
+}
+
+export function checkpoint(c: Json): Checkpoint {
+  return {
+    epoch: number(c.epoch),
+    ended: time(c.ended),
+    error: c.error ?? '',
+    bytes: number(c.bytes),
+    parts: (c.parts ?? []).map((p: Json) => ({ name: p.name, seconds: number(p.seconds) })),
+    slowestShard: number(c.slowestShard),
+    slowestShardSeconds: number(c.slowestShardSeconds),
   };
 }
 

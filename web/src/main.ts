@@ -110,6 +110,7 @@ class Page {
       const [status, latest] = await Promise.all([api.status(), api.latest(column, this.open)]);
       this.status = status;
       panel.strip(status);
+      panel.checkpoints(status.checkpoints, status.lastFailure);
       if (column !== this.column) return; // another was chosen meanwhile
       panel.legend(this.map.show(latest, column));
       panel.element('about').textContent = `${this.about.columns.find((c) => c.name === column)?.description ?? ''} ${latest.entities.length.toLocaleString('en')} cells.`;

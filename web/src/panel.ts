@@ -1,6 +1,6 @@
 // The panels around the map: strip, column picker, legend, cell.
 import { at, ramp, short, type Scale } from './color';
-import type { ColumnInfo, Rows, Score, Status } from './api';
+import type { Checkpoint, ColumnInfo, Failure, Rows, Score, Status } from './api';
 
 export function element<T extends HTMLElement>(id: string): T {
   const found = document.getElementById(id);
@@ -40,6 +40,17 @@ export function strip(s: Status) {
     item('late', s.late.toLocaleString('en'), s.late > 0 ? 'warn' : ''),
     item('state', s.phase, s.phase === 'running' ? '' : 'warn'),
   );
+}
+
+// checkpoints tells where the last one spent its time, and why the last that failed did.
+export function checkpoints(all: Checkpoint[], failure: Failure | undefined) {
+  const ms = (seconds: number) => `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms`;
+  const last = all.find((c) => c.error === '');
+  const parts = last?.parts.filter((p) => p.name !== 'all').map((p) => `${p.name.replaceAll('_', ' ')} ${ms(p.seconds)}`) ?? [];
+  element('checkpoint').textContent = last
+    ? `Checkpoint ${last.epoch}: ${ms(last.parts.find((p) => p.name === 'all')?.seconds ?? 0)}, ${last.bytes.toLocaleString('en')} bytes; ${parts.join(', ')}; slowest shard ${last.slowestShard} (${ms(last.slowestShardSeconds)})`
+    : 'no checkpoint yet';
+  element('failure').textContent = failure ? `Last failed: epoch ${failure.epoch}, ${ago(failure.at)}: ${failure.error}` : '';
 }
 
 // fillColumns lists the columns that match a filter, by where they come from.

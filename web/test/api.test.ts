@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { rows, seconds } from '../src/api';
+import { checkpoint, rows, seconds } from '../src/api';
 import { forecast, times } from '../src/chart';
 
 const answer = {
@@ -36,4 +36,12 @@ test('a forecast stands at the end of the window that it is for', () => {
   assert.deepEqual(f.actual, [7, 9, null]);
   assert.deepEqual(f.mean, [null, null, 7.5]);
   assert.deepEqual(f.high, [null, null, 12]);
+});
+
+test('checkpoints are read with their parts', () => {
+  const c = checkpoint({ epoch: '12', bytes: '4096', parts: [{ name: 'commit', seconds: 0.25 }, { name: 'sinks' }], slowestShard: 3 });
+  assert.equal(c.epoch, 12);
+  assert.equal(c.bytes, 4096);
+  assert.deepEqual(c.parts, [{ name: 'commit', seconds: 0.25 }, { name: 'sinks', seconds: 0 }]);
+  assert.equal(c.error, '');
 });

@@ -62,6 +62,7 @@ try {
   if (!(await page.locator('#forecast-section').getAttribute('hidden') === '')) {
     await check('and the forecast against what came', async () => (await page.locator('#forecast canvas').count()) === 1);
   }
+  await check('the last checkpoint is told by its parts', async () => /Checkpoint \d+: .*start delay .*commit .*slowest shard \d+/.test(await page.locator('#checkpoint').textContent()));
   await check('nothing is fetched from elsewhere', async () => away.length === 0);
   await check(`no error in the page ${faults.join('; ')}`, async () => faults.length === 0);
   if (picture) await page.screenshot({ path: picture });
@@ -76,10 +77,10 @@ try {
   await check('and one that is back', async () => true);
   await page.route('**/v1/status', async (route) => {
     const answer = await (await route.fetch()).json();
-    await route.fulfill({ json: { ...answer, lastCheckpointError: 'no space left on device' } });
+    await route.fulfill({ json: { ...answer, lastCheckpointError: 'no space left on device', lastFailure: { epoch: '7', at: new Date().toISOString(), error: 'no space left on device' } } });
   });
   await page.waitForFunction(() => document.querySelector('#strip-last-checkpoint').textContent.includes('no space left'), undefined, { timeout: 15_000 });
-  await check('a checkpoint that failed is told', async () => true);
+  await check('a checkpoint that failed is told', async () => (await page.locator('#failure').textContent()).includes('epoch 7'));
   await page.unroute('**/v1/status');
   await page.route('**/v1/**', (route) => route.abort());
   await notice('does not answer');

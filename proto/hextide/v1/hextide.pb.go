@@ -1343,7 +1343,10 @@ type StatusResponse struct {
 	Rows                uint64                 `protobuf:"varint,12,opt,name=rows,proto3" json:"rows,omitempty"`
 	Scores              []*ModelScore          `protobuf:"bytes,13,rep,name=scores,proto3" json:"scores,omitempty"`
 	DeadByReason        map[string]uint64      `protobuf:"bytes,14,rep,name=dead_by_reason,json=deadByReason,proto3" json:"dead_by_reason,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
-	Phase               string                 `protobuf:"bytes,15,opt,name=phase,proto3" json:"phase,omitempty"` // starting | restoring | running | ending | ended
+	Phase               string                 `protobuf:"bytes,15,opt,name=phase,proto3" json:"phase,omitempty"`                                // starting | restoring | running | ending | ended
+	Checkpoints         []*Checkpoint          `protobuf:"bytes,16,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`                    // the last 20 of this run, the newest first
+	LastFailure         *CheckpointFailure     `protobuf:"bytes,17,opt,name=last_failure,json=lastFailure,proto3" json:"last_failure,omitempty"` // absent: none has failed in this run
+	Degraded            bool                   `protobuf:"varint,18,opt,name=degraded,proto3" json:"degraded,omitempty"`                         // so many checkpoints failed in a row that the run is not ready
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -1483,6 +1486,316 @@ func (x *StatusResponse) GetPhase() string {
 	return ""
 }
 
+func (x *StatusResponse) GetCheckpoints() []*Checkpoint {
+	if x != nil {
+		return x.Checkpoints
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetLastFailure() *CheckpointFailure {
+	if x != nil {
+		return x.LastFailure
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetDegraded() bool {
+	if x != nil {
+		return x.Degraded
+	}
+	return false
+}
+
+// Checkpoint is how a checkpoint went.
+type Checkpoint struct {
+	state               protoimpl.MessageState `protogen:"open.v1"`
+	Epoch               int64                  `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Ended               *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=ended,proto3" json:"ended,omitempty"`
+	Error               string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"` // empty: it was committed
+	Bytes               uint64                 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Parts               []*CheckpointPart      `protobuf:"bytes,5,rep,name=parts,proto3" json:"parts,omitempty"` // start_delay, alignment, saving (the synchronous part), async, upload, sinks, commit, all: of the slowest each
+	SlowestShard        int32                  `protobuf:"varint,6,opt,name=slowest_shard,json=slowestShard,proto3" json:"slowest_shard,omitempty"`
+	SlowestShardSeconds float64                `protobuf:"fixed64,7,opt,name=slowest_shard_seconds,json=slowestShardSeconds,proto3" json:"slowest_shard_seconds,omitempty"`
+	Partitions          []*PartitionCheckpoint `protobuf:"bytes,8,rep,name=partitions,proto3" json:"partitions,omitempty"`
+	WorkerSavingSeconds []float64              `protobuf:"fixed64,9,rep,packed,name=worker_saving_seconds,json=workerSavingSeconds,proto3" json:"worker_saving_seconds,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *Checkpoint) Reset() {
+	*x = Checkpoint{}
+	mi := &file_hextide_v1_hextide_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Checkpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Checkpoint) ProtoMessage() {}
+
+func (x *Checkpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_hextide_v1_hextide_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
+func (*Checkpoint) Descriptor() ([]byte, []int) {
+	return file_hextide_v1_hextide_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Checkpoint) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Checkpoint) GetEnded() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
+func (x *Checkpoint) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *Checkpoint) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Checkpoint) GetParts() []*CheckpointPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+func (x *Checkpoint) GetSlowestShard() int32 {
+	if x != nil {
+		return x.SlowestShard
+	}
+	return 0
+}
+
+func (x *Checkpoint) GetSlowestShardSeconds() float64 {
+	if x != nil {
+		return x.SlowestShardSeconds
+	}
+	return 0
+}
+
+func (x *Checkpoint) GetPartitions() []*PartitionCheckpoint {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
+func (x *Checkpoint) GetWorkerSavingSeconds() []float64 {
+	if x != nil {
+		return x.WorkerSavingSeconds
+	}
+	return nil
+}
+
+type CheckpointPart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Seconds       float64                `protobuf:"fixed64,2,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointPart) Reset() {
+	*x = CheckpointPart{}
+	mi := &file_hextide_v1_hextide_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointPart) ProtoMessage() {}
+
+func (x *CheckpointPart) ProtoReflect() protoreflect.Message {
+	mi := &file_hextide_v1_hextide_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointPart.ProtoReflect.Descriptor instead.
+func (*CheckpointPart) Descriptor() ([]byte, []int) {
+	return file_hextide_v1_hextide_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *CheckpointPart) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CheckpointPart) GetSeconds() float64 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+type PartitionCheckpoint struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Partition         int32                  `protobuf:"varint,1,opt,name=partition,proto3" json:"partition,omitempty"`
+	StartDelaySeconds float64                `protobuf:"fixed64,2,opt,name=start_delay_seconds,json=startDelaySeconds,proto3" json:"start_delay_seconds,omitempty"`
+	AlignmentSeconds  float64                `protobuf:"fixed64,3,opt,name=alignment_seconds,json=alignmentSeconds,proto3" json:"alignment_seconds,omitempty"`
+	SavingSeconds     float64                `protobuf:"fixed64,4,opt,name=saving_seconds,json=savingSeconds,proto3" json:"saving_seconds,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *PartitionCheckpoint) Reset() {
+	*x = PartitionCheckpoint{}
+	mi := &file_hextide_v1_hextide_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PartitionCheckpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PartitionCheckpoint) ProtoMessage() {}
+
+func (x *PartitionCheckpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_hextide_v1_hextide_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PartitionCheckpoint.ProtoReflect.Descriptor instead.
+func (*PartitionCheckpoint) Descriptor() ([]byte, []int) {
+	return file_hextide_v1_hextide_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *PartitionCheckpoint) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *PartitionCheckpoint) GetStartDelaySeconds() float64 {
+	if x != nil {
+		return x.StartDelaySeconds
+	}
+	return 0
+}
+
+func (x *PartitionCheckpoint) GetAlignmentSeconds() float64 {
+	if x != nil {
+		return x.AlignmentSeconds
+	}
+	return 0
+}
+
+func (x *PartitionCheckpoint) GetSavingSeconds() float64 {
+	if x != nil {
+		return x.SavingSeconds
+	}
+	return 0
+}
+
+type CheckpointFailure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         int64                  `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointFailure) Reset() {
+	*x = CheckpointFailure{}
+	mi := &file_hextide_v1_hextide_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointFailure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointFailure) ProtoMessage() {}
+
+func (x *CheckpointFailure) ProtoReflect() protoreflect.Message {
+	mi := &file_hextide_v1_hextide_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointFailure.ProtoReflect.Descriptor instead.
+func (*CheckpointFailure) Descriptor() ([]byte, []int) {
+	return file_hextide_v1_hextide_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CheckpointFailure) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *CheckpointFailure) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *CheckpointFailure) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 // ModelScore is how a model's one-step forecasts did since the start, beside
 // two forecasts that need no model.
 type ModelScore struct {
@@ -1503,7 +1816,7 @@ type ModelScore struct {
 
 func (x *ModelScore) Reset() {
 	*x = ModelScore{}
-	mi := &file_hextide_v1_hextide_proto_msgTypes[19]
+	mi := &file_hextide_v1_hextide_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1515,7 +1828,7 @@ func (x *ModelScore) String() string {
 func (*ModelScore) ProtoMessage() {}
 
 func (x *ModelScore) ProtoReflect() protoreflect.Message {
-	mi := &file_hextide_v1_hextide_proto_msgTypes[19]
+	mi := &file_hextide_v1_hextide_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1528,7 +1841,7 @@ func (x *ModelScore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelScore.ProtoReflect.Descriptor instead.
 func (*ModelScore) Descriptor() ([]byte, []int) {
-	return file_hextide_v1_hextide_proto_rawDescGZIP(), []int{19}
+	return file_hextide_v1_hextide_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ModelScore) GetModel() string {
@@ -1609,7 +1922,7 @@ type RefillRedisRequest struct {
 
 func (x *RefillRedisRequest) Reset() {
 	*x = RefillRedisRequest{}
-	mi := &file_hextide_v1_hextide_proto_msgTypes[20]
+	mi := &file_hextide_v1_hextide_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1621,7 +1934,7 @@ func (x *RefillRedisRequest) String() string {
 func (*RefillRedisRequest) ProtoMessage() {}
 
 func (x *RefillRedisRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hextide_v1_hextide_proto_msgTypes[20]
+	mi := &file_hextide_v1_hextide_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1634,7 +1947,7 @@ func (x *RefillRedisRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefillRedisRequest.ProtoReflect.Descriptor instead.
 func (*RefillRedisRequest) Descriptor() ([]byte, []int) {
-	return file_hextide_v1_hextide_proto_rawDescGZIP(), []int{20}
+	return file_hextide_v1_hextide_proto_rawDescGZIP(), []int{24}
 }
 
 type RefillRedisResponse struct {
@@ -1649,7 +1962,7 @@ type RefillRedisResponse struct {
 
 func (x *RefillRedisResponse) Reset() {
 	*x = RefillRedisResponse{}
-	mi := &file_hextide_v1_hextide_proto_msgTypes[21]
+	mi := &file_hextide_v1_hextide_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +1974,7 @@ func (x *RefillRedisResponse) String() string {
 func (*RefillRedisResponse) ProtoMessage() {}
 
 func (x *RefillRedisResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hextide_v1_hextide_proto_msgTypes[21]
+	mi := &file_hextide_v1_hextide_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +1987,7 @@ func (x *RefillRedisResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefillRedisResponse.ProtoReflect.Descriptor instead.
 func (*RefillRedisResponse) Descriptor() ([]byte, []int) {
-	return file_hextide_v1_hextide_proto_rawDescGZIP(), []int{21}
+	return file_hextide_v1_hextide_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RefillRedisResponse) GetWritten() uint64 {
@@ -1814,7 +2127,7 @@ const file_hextide_v1_hextide_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06target\x18\x03 \x01(\tR\x06target\x121\n" +
 	"\x06window\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06window\"\x0f\n" +
-	"\rStatusRequest\"\xd2\x05\n" +
+	"\rStatusRequest\"\xea\x06\n" +
 	"\x0eStatusResponse\x12*\n" +
 	"\x11events_per_second\x18\x01 \x01(\x01R\x0feventsPerSecond\x12\x16\n" +
 	"\x06events\x18\x02 \x01(\x04R\x06events\x128\n" +
@@ -1832,10 +2145,38 @@ const file_hextide_v1_hextide_proto_rawDesc = "" +
 	"\x04rows\x18\f \x01(\x04R\x04rows\x12.\n" +
 	"\x06scores\x18\r \x03(\v2\x16.hextide.v1.ModelScoreR\x06scores\x12R\n" +
 	"\x0edead_by_reason\x18\x0e \x03(\v2,.hextide.v1.StatusResponse.DeadByReasonEntryR\fdeadByReason\x12\x14\n" +
-	"\x05phase\x18\x0f \x01(\tR\x05phase\x1a?\n" +
+	"\x05phase\x18\x0f \x01(\tR\x05phase\x128\n" +
+	"\vcheckpoints\x18\x10 \x03(\v2\x16.hextide.v1.CheckpointR\vcheckpoints\x12@\n" +
+	"\flast_failure\x18\x11 \x01(\v2\x1d.hextide.v1.CheckpointFailureR\vlastFailure\x12\x1a\n" +
+	"\bdegraded\x18\x12 \x01(\bR\bdegraded\x1a?\n" +
 	"\x11DeadByReasonEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xc4\x02\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x80\x03\n" +
+	"\n" +
+	"Checkpoint\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x03R\x05epoch\x120\n" +
+	"\x05ended\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05ended\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x120\n" +
+	"\x05parts\x18\x05 \x03(\v2\x1a.hextide.v1.CheckpointPartR\x05parts\x12#\n" +
+	"\rslowest_shard\x18\x06 \x01(\x05R\fslowestShard\x122\n" +
+	"\x15slowest_shard_seconds\x18\a \x01(\x01R\x13slowestShardSeconds\x12?\n" +
+	"\n" +
+	"partitions\x18\b \x03(\v2\x1f.hextide.v1.PartitionCheckpointR\n" +
+	"partitions\x122\n" +
+	"\x15worker_saving_seconds\x18\t \x03(\x01R\x13workerSavingSeconds\">\n" +
+	"\x0eCheckpointPart\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aseconds\x18\x02 \x01(\x01R\aseconds\"\xb7\x01\n" +
+	"\x13PartitionCheckpoint\x12\x1c\n" +
+	"\tpartition\x18\x01 \x01(\x05R\tpartition\x12.\n" +
+	"\x13start_delay_seconds\x18\x02 \x01(\x01R\x11startDelaySeconds\x12+\n" +
+	"\x11alignment_seconds\x18\x03 \x01(\x01R\x10alignmentSeconds\x12%\n" +
+	"\x0esaving_seconds\x18\x04 \x01(\x01R\rsavingSeconds\"k\n" +
+	"\x11CheckpointFailure\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x03R\x05epoch\x12*\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"\xc4\x02\n" +
 	"\n" +
 	"ModelScore\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x1c\n" +
@@ -1890,7 +2231,7 @@ func file_hextide_v1_hextide_proto_rawDescGZIP() []byte {
 }
 
 var file_hextide_v1_hextide_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hextide_v1_hextide_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_hextide_v1_hextide_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_hextide_v1_hextide_proto_goTypes = []any{
 	(RowState)(0),                 // 0: hextide.v1.RowState
 	(*LatLng)(nil),                // 1: hextide.v1.LatLng
@@ -1912,71 +2253,81 @@ var file_hextide_v1_hextide_proto_goTypes = []any{
 	(*ModelInfo)(nil),             // 17: hextide.v1.ModelInfo
 	(*StatusRequest)(nil),         // 18: hextide.v1.StatusRequest
 	(*StatusResponse)(nil),        // 19: hextide.v1.StatusResponse
-	(*ModelScore)(nil),            // 20: hextide.v1.ModelScore
-	(*RefillRedisRequest)(nil),    // 21: hextide.v1.RefillRedisRequest
-	(*RefillRedisResponse)(nil),   // 22: hextide.v1.RefillRedisResponse
-	nil,                           // 23: hextide.v1.StatusResponse.DeadByReasonEntry
-	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
+	(*Checkpoint)(nil),            // 20: hextide.v1.Checkpoint
+	(*CheckpointPart)(nil),        // 21: hextide.v1.CheckpointPart
+	(*PartitionCheckpoint)(nil),   // 22: hextide.v1.PartitionCheckpoint
+	(*CheckpointFailure)(nil),     // 23: hextide.v1.CheckpointFailure
+	(*ModelScore)(nil),            // 24: hextide.v1.ModelScore
+	(*RefillRedisRequest)(nil),    // 25: hextide.v1.RefillRedisRequest
+	(*RefillRedisResponse)(nil),   // 26: hextide.v1.RefillRedisResponse
+	nil,                           // 27: hextide.v1.StatusResponse.DeadByReasonEntry
+	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 29: google.protobuf.Duration
 }
 var file_hextide_v1_hextide_proto_depIdxs = []int32{
 	1,  // 0: hextide.v1.LookupRequest.locations:type_name -> hextide.v1.LatLng
-	24, // 1: hextide.v1.Entity.window_end:type_name -> google.protobuf.Timestamp
+	28, // 1: hextide.v1.Entity.window_end:type_name -> google.protobuf.Timestamp
 	0,  // 2: hextide.v1.Entity.state:type_name -> hextide.v1.RowState
 	3,  // 3: hextide.v1.LookupResponse.entities:type_name -> hextide.v1.Entity
 	4,  // 4: hextide.v1.LookupResponse.columns:type_name -> hextide.v1.Column
-	24, // 5: hextide.v1.LookupResponse.watermark:type_name -> google.protobuf.Timestamp
-	24, // 6: hextide.v1.LookupResponse.final:type_name -> google.protobuf.Timestamp
+	28, // 5: hextide.v1.LookupResponse.watermark:type_name -> google.protobuf.Timestamp
+	28, // 6: hextide.v1.LookupResponse.final:type_name -> google.protobuf.Timestamp
 	3,  // 7: hextide.v1.LatestResponse.entities:type_name -> hextide.v1.Entity
 	4,  // 8: hextide.v1.LatestResponse.columns:type_name -> hextide.v1.Column
-	24, // 9: hextide.v1.LatestResponse.watermark:type_name -> google.protobuf.Timestamp
-	24, // 10: hextide.v1.LatestResponse.final:type_name -> google.protobuf.Timestamp
-	24, // 11: hextide.v1.HistoryRequest.from:type_name -> google.protobuf.Timestamp
-	24, // 12: hextide.v1.HistoryRequest.to:type_name -> google.protobuf.Timestamp
+	28, // 9: hextide.v1.LatestResponse.watermark:type_name -> google.protobuf.Timestamp
+	28, // 10: hextide.v1.LatestResponse.final:type_name -> google.protobuf.Timestamp
+	28, // 11: hextide.v1.HistoryRequest.from:type_name -> google.protobuf.Timestamp
+	28, // 12: hextide.v1.HistoryRequest.to:type_name -> google.protobuf.Timestamp
 	3,  // 13: hextide.v1.HistoryResponse.entities:type_name -> hextide.v1.Entity
 	4,  // 14: hextide.v1.HistoryResponse.columns:type_name -> hextide.v1.Column
 	3,  // 15: hextide.v1.WatchResponse.entities:type_name -> hextide.v1.Entity
 	4,  // 16: hextide.v1.WatchResponse.columns:type_name -> hextide.v1.Column
-	24, // 17: hextide.v1.WatchResponse.watermark:type_name -> google.protobuf.Timestamp
-	24, // 18: hextide.v1.WatchResponse.final:type_name -> google.protobuf.Timestamp
-	24, // 19: hextide.v1.ScanRequest.from:type_name -> google.protobuf.Timestamp
-	24, // 20: hextide.v1.ScanRequest.to:type_name -> google.protobuf.Timestamp
+	28, // 17: hextide.v1.WatchResponse.watermark:type_name -> google.protobuf.Timestamp
+	28, // 18: hextide.v1.WatchResponse.final:type_name -> google.protobuf.Timestamp
+	28, // 19: hextide.v1.ScanRequest.from:type_name -> google.protobuf.Timestamp
+	28, // 20: hextide.v1.ScanRequest.to:type_name -> google.protobuf.Timestamp
 	3,  // 21: hextide.v1.ScanResponse.entities:type_name -> hextide.v1.Entity
 	4,  // 22: hextide.v1.ScanResponse.columns:type_name -> hextide.v1.Column
-	24, // 23: hextide.v1.ScanResponse.final:type_name -> google.protobuf.Timestamp
-	25, // 24: hextide.v1.DescribeResponse.pane:type_name -> google.protobuf.Duration
-	25, // 25: hextide.v1.DescribeResponse.windows:type_name -> google.protobuf.Duration
+	28, // 23: hextide.v1.ScanResponse.final:type_name -> google.protobuf.Timestamp
+	29, // 24: hextide.v1.DescribeResponse.pane:type_name -> google.protobuf.Duration
+	29, // 25: hextide.v1.DescribeResponse.windows:type_name -> google.protobuf.Duration
 	16, // 26: hextide.v1.DescribeResponse.columns:type_name -> hextide.v1.ColumnInfo
 	17, // 27: hextide.v1.DescribeResponse.models:type_name -> hextide.v1.ModelInfo
-	25, // 28: hextide.v1.ColumnInfo.window:type_name -> google.protobuf.Duration
-	25, // 29: hextide.v1.ModelInfo.window:type_name -> google.protobuf.Duration
-	24, // 30: hextide.v1.StatusResponse.watermark:type_name -> google.protobuf.Timestamp
-	24, // 31: hextide.v1.StatusResponse.final:type_name -> google.protobuf.Timestamp
-	25, // 32: hextide.v1.StatusResponse.lag:type_name -> google.protobuf.Duration
-	24, // 33: hextide.v1.StatusResponse.last_checkpoint:type_name -> google.protobuf.Timestamp
-	20, // 34: hextide.v1.StatusResponse.scores:type_name -> hextide.v1.ModelScore
-	23, // 35: hextide.v1.StatusResponse.dead_by_reason:type_name -> hextide.v1.StatusResponse.DeadByReasonEntry
-	2,  // 36: hextide.v1.Hextide.Lookup:input_type -> hextide.v1.LookupRequest
-	6,  // 37: hextide.v1.Hextide.Latest:input_type -> hextide.v1.LatestRequest
-	8,  // 38: hextide.v1.Hextide.History:input_type -> hextide.v1.HistoryRequest
-	10, // 39: hextide.v1.Hextide.Watch:input_type -> hextide.v1.WatchRequest
-	12, // 40: hextide.v1.Hextide.Scan:input_type -> hextide.v1.ScanRequest
-	14, // 41: hextide.v1.Hextide.Describe:input_type -> hextide.v1.DescribeRequest
-	18, // 42: hextide.v1.Hextide.Status:input_type -> hextide.v1.StatusRequest
-	21, // 43: hextide.v1.Hextide.RefillRedis:input_type -> hextide.v1.RefillRedisRequest
-	5,  // 44: hextide.v1.Hextide.Lookup:output_type -> hextide.v1.LookupResponse
-	7,  // 45: hextide.v1.Hextide.Latest:output_type -> hextide.v1.LatestResponse
-	9,  // 46: hextide.v1.Hextide.History:output_type -> hextide.v1.HistoryResponse
-	11, // 47: hextide.v1.Hextide.Watch:output_type -> hextide.v1.WatchResponse
-	13, // 48: hextide.v1.Hextide.Scan:output_type -> hextide.v1.ScanResponse
-	15, // 49: hextide.v1.Hextide.Describe:output_type -> hextide.v1.DescribeResponse
-	19, // 50: hextide.v1.Hextide.Status:output_type -> hextide.v1.StatusResponse
-	22, // 51: hextide.v1.Hextide.RefillRedis:output_type -> hextide.v1.RefillRedisResponse
-	44, // [44:52] is the sub-list for method output_type
-	36, // [36:44] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	29, // 28: hextide.v1.ColumnInfo.window:type_name -> google.protobuf.Duration
+	29, // 29: hextide.v1.ModelInfo.window:type_name -> google.protobuf.Duration
+	28, // 30: hextide.v1.StatusResponse.watermark:type_name -> google.protobuf.Timestamp
+	28, // 31: hextide.v1.StatusResponse.final:type_name -> google.protobuf.Timestamp
+	29, // 32: hextide.v1.StatusResponse.lag:type_name -> google.protobuf.Duration
+	28, // 33: hextide.v1.StatusResponse.last_checkpoint:type_name -> google.protobuf.Timestamp
+	24, // 34: hextide.v1.StatusResponse.scores:type_name -> hextide.v1.ModelScore
+	27, // 35: hextide.v1.StatusResponse.dead_by_reason:type_name -> hextide.v1.StatusResponse.DeadByReasonEntry
+	20, // 36: hextide.v1.StatusResponse.checkpoints:type_name -> hextide.v1.Checkpoint
+	23, // 37: hextide.v1.StatusResponse.last_failure:type_name -> hextide.v1.CheckpointFailure
+	28, // 38: hextide.v1.Checkpoint.ended:type_name -> google.protobuf.Timestamp
+	21, // 39: hextide.v1.Checkpoint.parts:type_name -> hextide.v1.CheckpointPart
+	22, // 40: hextide.v1.Checkpoint.partitions:type_name -> hextide.v1.PartitionCheckpoint
+	28, // 41: hextide.v1.CheckpointFailure.at:type_name -> google.protobuf.Timestamp
+	2,  // 42: hextide.v1.Hextide.Lookup:input_type -> hextide.v1.LookupRequest
+	6,  // 43: hextide.v1.Hextide.Latest:input_type -> hextide.v1.LatestRequest
+	8,  // 44: hextide.v1.Hextide.History:input_type -> hextide.v1.HistoryRequest
+	10, // 45: hextide.v1.Hextide.Watch:input_type -> hextide.v1.WatchRequest
+	12, // 46: hextide.v1.Hextide.Scan:input_type -> hextide.v1.ScanRequest
+	14, // 47: hextide.v1.Hextide.Describe:input_type -> hextide.v1.DescribeRequest
+	18, // 48: hextide.v1.Hextide.Status:input_type -> hextide.v1.StatusRequest
+	25, // 49: hextide.v1.Hextide.RefillRedis:input_type -> hextide.v1.RefillRedisRequest
+	5,  // 50: hextide.v1.Hextide.Lookup:output_type -> hextide.v1.LookupResponse
+	7,  // 51: hextide.v1.Hextide.Latest:output_type -> hextide.v1.LatestResponse
+	9,  // 52: hextide.v1.Hextide.History:output_type -> hextide.v1.HistoryResponse
+	11, // 53: hextide.v1.Hextide.Watch:output_type -> hextide.v1.WatchResponse
+	13, // 54: hextide.v1.Hextide.Scan:output_type -> hextide.v1.ScanResponse
+	15, // 55: hextide.v1.Hextide.Describe:output_type -> hextide.v1.DescribeResponse
+	19, // 56: hextide.v1.Hextide.Status:output_type -> hextide.v1.StatusResponse
+	26, // 57: hextide.v1.Hextide.RefillRedis:output_type -> hextide.v1.RefillRedisResponse
+	50, // [50:58] is the sub-list for method output_type
+	42, // [42:50] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_hextide_v1_hextide_proto_init() }
@@ -1990,7 +2341,7 @@ func file_hextide_v1_hextide_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hextide_v1_hextide_proto_rawDesc), len(file_hextide_v1_hextide_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   23,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
