@@ -225,6 +225,9 @@ func (s *State) goOn(ctx context.Context) (*stream.Pointer, error) {
 	if err != nil || len(after) == 0 {
 		return p, err
 	}
+	if err := s.fenced(ctx); err != nil {
+		return nil, err // whoever replaced this process has deleted what it misses
+	}
 	if p == nil {
 		var all []error
 		for _, r := range after {

@@ -320,6 +320,52 @@ func TestFencedProcess(t *testing.T) {
 	}
 }
 
+// overtaken is a bucket of which another process takes over when its pointers have
+// been listed.
+type overtaken struct {
+	Store
+	over func()
+}
+
+func (s *overtaken) List(ctx context.Context, folder string) ([]Listed, error) {
+	listed, err := s.Store.List(ctx, folder)
+	if folder == pointersName && s.over != nil {
+		over := s.over
+		s.over = nil
+		over()
+	}
+	return listed, err
+}
+
+// A process that is replaced while it looks for the newest epoch says so: what it
+// misses is not damaged, its successor has deleted it.
+func TestReplacedWhileItLooks(t *testing.T) {
+	s := bucket(t, testserver.NewS3(t), "p")
+	epochs(t, s, 3)
+	slow := &overtaken{Store: s}
+	old := Open(slow, Options{Pipeline: "p", Grace: time.Hour})
+	if _, err := old.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	slow.over = func() {
+		successor := Open(s, Options{Pipeline: "p", Grace: time.Hour})
+		if _, _, err := begin(t.Context(), successor); err != nil {
+			t.Fatal(err)
+		}
+		for epoch := int64(4); epoch <= 6; epoch++ {
+			if err := commit(successor, epoch); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if p, err := old.GoOn(t.Context(), nil); !errors.Is(err, stream.ErrFenced) {
+		t.Errorf("goes on from %+v, %v", p, err)
+	}
+	if kept := names(t, s, pointersName); len(kept) != 3 {
+		t.Errorf("of the successor's pointers there are %q", kept)
+	}
+}
+
 // Many that start at once get incarnations of their own.
 func TestClaimsAtOnce(t *testing.T) {
 	server := testserver.NewS3(t)
