@@ -6,6 +6,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/hextide/hextide/pipeline"
+	"github.com/hextide/hextide/stream"
 )
 
 // evolvedPlan is a plan with a column more.
@@ -94,6 +95,30 @@ func TestSnapshotDoesNotEvolve(t *testing.T) {
 		}
 		if err := s.Close(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// A feed's schema says until when a column that was added is incomplete.
+func TestFeedSaysIncomplete(t *testing.T) {
+	plan := planOf(t, "feed", "t", "json")
+	for _, e := range []feedEncoder{newProtoEncoder(plan), newJSONEncoder(plan)} {
+		value, err := e.schema(2, []stream.IncompleteColumn{{Column: "share", Until: noon}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &feedDecoder{}
+		if _, err := d.decode(value); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range d.schema.Columns {
+			want := int64(0)
+			if c.Name == "share" {
+				want = noon
+			}
+			if c.IncompleteUntilUs != want {
+				t.Errorf("%s is incomplete until %d", c.Name, c.IncompleteUntilUs)
+			}
 		}
 	}
 }

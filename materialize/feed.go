@@ -20,7 +20,8 @@ type FeedOptions struct {
 	Client      []kgo.Opt // brokers, TLS, SASL
 	Shards      int       // of the pipeline; a topic that is made has as many partitions
 	Incarnation func() int64
-	StartWithin time.Duration // how long the brokers may be away when a run starts; default 15 s
+	Incomplete  func() []stream.IncompleteColumn // nil: every column is complete
+	StartWithin time.Duration                    // how long the brokers may be away when a run starts; default 15 s
 }
 
 // Feed is a sink that writes every row, marker and frontier to a Kafka topic:
@@ -98,7 +99,11 @@ func (f *Feed) Restore(ctx context.Context, state []byte) error {
 
 // announce puts the schema into every partition.
 func (f *Feed) announce(ctx context.Context) error {
-	value, err := f.encode.schema(f.options.Incarnation())
+	var incomplete []stream.IncompleteColumn
+	if f.options.Incomplete != nil {
+		incomplete = f.options.Incomplete()
+	}
+	value, err := f.encode.schema(f.options.Incarnation(), incomplete)
 	if err != nil {
 		return fmt.Errorf("encoding the feed's schema: %w", err)
 	}

@@ -363,7 +363,7 @@ func FuzzFeedDecode(f *testing.F) {
 	plan := planOf(f, "feed", "t", "json")
 	r := simple(plan, noon, 1, 3, someCells(f)[20])
 	for _, e := range []feedEncoder{newProtoEncoder(plan), newJSONEncoder(plan)} {
-		schema, err := e.schema(1)
+		schema, err := e.schema(1, []stream.IncompleteColumn{{Column: "share", Until: noon}})
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package materialize
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hextide/hextide/column"
@@ -15,7 +16,7 @@ import (
 
 // feedEncoder turns rows and frontiers into record values.
 type feedEncoder interface {
-	schema(incarnation int64) ([]byte, error)
+	schema(incarnation int64, incomplete []stream.IncompleteColumn) ([]byte, error)
 	row(r *stream.Rows, i int) ([]byte, error)
 	frontier(f *stream.Frontier) ([]byte, error)
 }
@@ -37,10 +38,10 @@ type protoEncoder struct {
 
 func newProtoEncoder(plan *pipeline.Plan) *protoEncoder { return &protoEncoder{plan: plan} }
 
-func (e *protoEncoder) schema(incarnation int64) ([]byte, error) {
+func (e *protoEncoder) schema(incarnation int64, incomplete []stream.IncompleteColumn) ([]byte, error) {
 	s := &pb.FeedSchema{Pipeline: e.plan.Name, PlanHash: e.plan.Hash, Incarnation: incarnation}
 	for _, c := range e.plan.Columns {
-		s.Columns = append(s.Columns, &pb.FeedColumn{Name: c.Name, Kind: kindName(c.Kind)})
+		s.Columns = append(s.Columns, &pb.FeedColumn{Name: c.Name, Kind: kindName(c.Kind), IncompleteUntilUs: untilOf(incomplete, c.Name)})
 	}
 	return proto.Marshal(&pb.FeedRecord{Record: &pb.FeedRecord_Schema{Schema: s}})
 }
@@ -83,7 +84,21 @@ type feedSchemaJSON struct {
 	Pipeline    string           `json:"pipeline"`
 	PlanHash    string           `json:"plan_hash"`
 	Incarnation int64            `json:"incarnation"`
-	Columns     []ManifestColumn `json:"columns"`
+	Columns     []feedColumnJSON `json:"columns"`
+}
+
+type feedColumnJSON struct {
+	ManifestColumn
+	IncompleteUntil int64 `json:"incomplete_until_us,omitempty"`
+}
+
+// untilOf is until when a column is incomplete; 0: it is complete.
+func untilOf(incomplete []stream.IncompleteColumn, column string) int64 {
+	at := slices.IndexFunc(incomplete, func(c stream.IncompleteColumn) bool { return c.Column == column })
+	if at < 0 {
+		return 0
+	}
+	return incomplete[at].Until
 }
 
 type feedRowJSON struct {
@@ -110,10 +125,10 @@ type jsonEncoder struct{ plan *pipeline.Plan }
 
 func newJSONEncoder(plan *pipeline.Plan) *jsonEncoder { return &jsonEncoder{plan} }
 
-func (e *jsonEncoder) schema(incarnation int64) ([]byte, error) {
+func (e *jsonEncoder) schema(incarnation int64, incomplete []stream.IncompleteColumn) ([]byte, error) {
 	s := &feedSchemaJSON{Pipeline: e.plan.Name, PlanHash: e.plan.Hash, Incarnation: incarnation}
 	for _, c := range e.plan.Columns {
-		s.Columns = append(s.Columns, ManifestColumn{Name: c.Name, Kind: kindName(c.Kind)})
+		s.Columns = append(s.Columns, feedColumnJSON{ManifestColumn{Name: c.Name, Kind: kindName(c.Kind)}, untilOf(incomplete, c.Name)})
 	}
 	return json.Marshal(feedJSON{Schema: s})
 }
@@ -179,7 +194,7 @@ func (d *feedDecoder) json(value []byte) (feedRecord, error) {
 	case m.Schema != nil:
 		d.schema = &pb.FeedSchema{Pipeline: m.Schema.Pipeline, PlanHash: m.Schema.PlanHash, Incarnation: m.Schema.Incarnation}
 		for _, c := range m.Schema.Columns {
-			d.schema.Columns = append(d.schema.Columns, &pb.FeedColumn{Name: c.Name, Kind: c.Kind})
+			d.schema.Columns = append(d.schema.Columns, &pb.FeedColumn{Name: c.Name, Kind: c.Kind, IncompleteUntilUs: c.IncompleteUntil})
 		}
 		return feedRecord{schema: d.schema}, nil
 	case m.Frontier != nil:

@@ -34,6 +34,8 @@ type StateManifest struct {
 	Source      any            `json:"source"`
 	Measures    []StateMeasure `json:"measures"` // the last columns of panes and windows
 	Files       []StateFile    `json:"files"`
+
+	Incomplete []stream.IncompleteColumn `json:"incomplete,omitempty"` // columns of the definition that were added not long before
 }
 
 // StateFile is one Parquet file of an export.
@@ -104,7 +106,7 @@ func (e *stateExport) export(ctx context.Context, dir string, p *stream.Pointer,
 	}
 	m := &StateManifest{
 		Version: StateManifestVersion, Pipeline: p.Pipeline, PlanHash: p.PlanHash, Epoch: p.Epoch, Incarnation: p.Incarnation,
-		Taken: p.Taken, Shards: p.Shards, Counts: p.Counts, Source: p.Source, Measures: measures,
+		Taken: p.Taken, Shards: p.Shards, Counts: p.Counts, Source: p.Source, Measures: measures, Incomplete: p.Incomplete,
 	}
 	for _, s := range e.sheets {
 		m.Files = append(m.Files, StateFile{s.name, s.total})

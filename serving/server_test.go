@@ -28,7 +28,8 @@ import (
 
 // core stands for the running pipeline: open rows count 100.
 type core struct {
-	open atomic.Value // answering: calls that were given up may still ask
+	open       atomic.Value // answering: calls that were given up may still ask
+	incomplete []stream.IncompleteColumn
 }
 
 type answering = func(context.Context, []geo.Cell) ([]*stream.Rows, error)
@@ -42,6 +43,8 @@ func (c *core) RefillRedis(_ context.Context, progress func(written, of int)) (i
 	progress(2, 2)
 	return 2, nil
 }
+
+func (c *core) Incomplete() []stream.IncompleteColumn { return c.incomplete }
 
 func (c *core) Status() *pb.StatusResponse { return &pb.StatusResponse{Phase: "running", Rows: 7} }
 

@@ -12,6 +12,8 @@ import (
 	"github.com/hextide/hextide/stream"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // Live is the running pipeline behind the service.
@@ -20,6 +22,8 @@ type Live interface {
 	Open(ctx context.Context, cells []geo.Cell) ([]*stream.Rows, error)
 	// Status is how the pipeline is doing.
 	Status() *pb.StatusResponse
+	// Incomplete are the columns that were added to the state not long ago.
+	Incomplete() []stream.IncompleteColumn
 	// RefillRedis writes the kept rows to Redis again and returns of how many
 	// entities; its error is a status.
 	RefillRedis(ctx context.Context, progress func(written, of int)) (int, error)
@@ -154,7 +158,19 @@ func unavailable(ctx context.Context, err error) error {
 
 // Describe returns the pipeline and its columns.
 func (s *Service) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeResponse, error) {
-	return s.describe, nil
+	incomplete := s.live.Incomplete()
+	if len(incomplete) == 0 {
+		return s.describe, nil
+	}
+	d := proto.CloneOf(s.describe)
+	for _, c := range incomplete {
+		for _, info := range d.Columns {
+			if info.Name == c.Column {
+				info.IncompleteUntil = timestamppb.New(time.UnixMicro(c.Until))
+			}
+		}
+	}
+	return d, nil
 }
 
 // Status returns how the pipeline is doing.

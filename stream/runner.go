@@ -44,19 +44,25 @@ type pools struct {
 // before is what a run has of those before it.
 type before struct {
 	overflows  int64
-	evolution  *evolution         // nil: the definition is the same
-	incomplete []IncompleteColumn // as of the start
+	evolution  *evolution                         // nil: the definition is the same
+	incomplete atomic.Pointer[[]IncompleteColumn] // as of the start; nil: not known yet
 }
 
 // still are the columns that are incomplete with a final frontier.
 func (b *before) still(final int64) (still []IncompleteColumn) {
-	for _, c := range b.incomplete {
-		if c.Until > final {
-			still = append(still, c)
+	if all := b.incomplete.Load(); all != nil {
+		for _, c := range *all {
+			if c.Until > final {
+				still = append(still, c)
+			}
 		}
 	}
 	return still
 }
+
+// Incomplete are the columns that were added to the state not long ago, ascending.
+// Sinks may ask for it from Restore on. It may be called from any goroutine.
+func (r *Runner) Incomplete() []IncompleteColumn { return r.before.still(r.Stats().Final) }
 
 // life is how far a run has come.
 type life struct {

@@ -234,9 +234,10 @@ func (r *Runner) restore(ctx context.Context, p *Pointer) error {
 	r.exchange.provisional, r.exchange.final = p.Provisional, p.Final
 	r.last.Store(p)
 	r.cfg.Logger.Info("restored", "epoch", p.Epoch, "incarnation", r.incarnation)
-	r.before.incomplete = p.Incomplete
+	r.before.incomplete.Store(&p.Incomplete)
 	if e := r.before.evolution; e != nil {
-		r.before.incomplete = e.incomplete(p, accepted)
+		columns := e.incomplete(p, accepted)
+		r.before.incomplete.Store(&columns)
 		r.cfg.Logger.Info("the definition has changed, the state goes on with the new one", e.summary()...)
 	}
 	return nil

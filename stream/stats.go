@@ -38,9 +38,8 @@ type Stats struct {
 	Checkpoint  CheckpointStats
 	Checkpoints []CheckpointStats // the last ones of this run, the newest first
 	Memory      MemoryStats
-	Incomplete  []IncompleteColumn // columns that were added to the state not long ago
-	Control     int64              // entries of the control log
-	Beyond      int64              // cells' partials that came behind the final frontier and were dropped, since the run's start: a defect
+	Control     int64 // entries of the control log
+	Beyond      int64 // cells' partials that came behind the final frontier and were dropped, since the run's start: a defect
 }
 
 // PartitionStats is how a source partition is.
@@ -155,7 +154,6 @@ func (r *Runner) Stats() Stats {
 	}
 	s.Incarnation, s.Control = r.incarnation, r.control.count()
 	s.Provisional, s.Final = r.exchange.frontier()
-	s.Incomplete = r.before.still(s.Final)
 	s.Counts.Overflows = r.before.overflows
 	s.Memory = r.memory.stats()
 	for _, p := range r.partitions {

@@ -101,6 +101,7 @@ func (a *assembly) makeSinks(ctx context.Context) error {
 		}
 		feed, err := materialize.NewFeed(a.plan, materialize.FeedOptions{
 			Client: options, Shards: a.flags.shards, Incarnation: func() int64 { return a.runner.Incarnation() },
+			Incomplete: func() []stream.IncompleteColumn { return a.runner.Incomplete() },
 		})
 		if err != nil {
 			return err
@@ -183,6 +184,9 @@ func (a *assembly) ready() error {
 func (a *assembly) Open(ctx context.Context, cells []geo.Cell) ([]*stream.Rows, error) {
 	return a.runner.Open(ctx, cells)
 }
+
+// Incomplete are the columns that were added to the state not long ago.
+func (a *assembly) Incomplete() []stream.IncompleteColumn { return a.runner.Incomplete() }
 
 // finish writes the manifest of a snapshot, when the input was read to its end.
 func (a *assembly) finish(c *cobra.Command, s *stream.Summary) error {

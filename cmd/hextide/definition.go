@@ -53,20 +53,32 @@ expected, and what may have been meant.`,
 }
 
 func newPlan() *cobra.Command {
-	return &cobra.Command{
-		Use:     "plan FILE",
-		Short:   "Show what a pipeline will compute and what it costs",
-		Example: "  hextide plan examples/sf-taxi.yaml",
-		Args:    arguments(1, 1, "one definition"),
+	against := &kept{}
+	c := &cobra.Command{
+		Use:   "plan FILE",
+		Short: "Show what a pipeline will compute and what it costs",
+		Long: `Shows what a pipeline will compute and what it costs. With --against STATE it
+shows instead what a run would do that goes on from that state with this
+definition: which columns are added, and until which window end they are
+incomplete, which are removed, and what the state cannot follow (exit code 1). The
+state is only read; a run may be using it.`,
+		Example: `  hextide plan examples/sf-taxi.yaml
+  hextide plan examples/sf-taxi.yaml --against hextide-state`,
+		Args: arguments(1, 1, "one definition"),
 		RunE: func(c *cobra.Command, given []string) error {
 			plan, err := load(given[0])
 			if err != nil {
 				return err
 			}
+			if against.state.address != "" {
+				return against.showAgainst(c, plan)
+			}
 			_, err = fmt.Fprint(c.OutOrStdout(), plan.Describe())
 			return err
 		},
 	}
+	against.state.reach(c.Flags(), "against", "", "state (folder or s3://bucket/prefix) that a run would go on from")
+	return c
 }
 
 func newSchema() *cobra.Command {

@@ -49,6 +49,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	if growing, ok := c.run.source.(interface{ NewPartitions() int }); ok {
 		send(prometheus.GaugeValue, "new_partitions", "Partitions that the source has got since this process began: a restart reads them.", float64(growing.NewPartitions()))
 	}
+	for _, i := range c.run.runner.Incomplete() {
+		send(prometheus.GaugeValue, "column_incomplete", "1 while the newest final rows of a column that was added lack what came before it.", 1, "column", i.Column)
+		send(prometheus.GaugeValue, "column_incomplete_until_seconds", "Window end from which on a column that was added is complete, seconds of unix time.", float64(i.Until)/1e6, "column", i.Column)
+	}
 	cells, bytes := c.run.store.Size()
 	send(prometheus.GaugeValue, "store_cells", "Cells with a row in the serving store.", float64(cells))
 	send(prometheus.GaugeValue, "store_bytes", "Memory of the serving store's rows and their index.", float64(bytes))

@@ -22,7 +22,7 @@ func newState() *cobra.Command {
 		Short:   "Look at what a state folder holds",
 		Args:    cobra.ArbitraryArgs,
 		RunE:    group,
-		Example: "  hextide state export examples/sf-taxi.yaml --state hextide-state --out exported",
+		Example: "  hextide state export --state hextide-state --out exported",
 	}
 	c.AddCommand(newStateExport())
 	return c
@@ -38,21 +38,25 @@ type stateFlags struct {
 func newStateExport() *cobra.Command {
 	f := &stateFlags{}
 	c := &cobra.Command{
-		Use:   "export FILE --out DIR",
+		Use:   "export [FILE] --out DIR",
 		Short: "Write an epoch of the state as Parquet files",
 		Long: `Writes what an epoch holds (positions, frontiers, dedup keys, panes, windows,
-models) as Parquet files for DuckDB and the like. FILE is the definition that the
-state was made with: another one is refused. Without --epoch it is the newest epoch
-that is whole.
+models) as Parquet files for DuckDB and the like, by the definition that the state
+was made with: the state holds it. FILE is needed for states of older programs
+alone; a definition that the state was not made with is refused. Without --epoch it
+is the newest epoch that is whole.
 
 The state folder is only read; a run may go on in it. It keeps its newest epochs
 alone: where it drops the one that is being read, the export fails, leaves nothing
 and says so, and another try takes a newer one.`,
-		Example: `  hextide state export examples/sf-taxi.yaml --state hextide-state --out exported
-  hextide state export examples/sf-taxi.yaml --state hextide-state --epoch 12 --out epoch-12
+		Example: `  hextide state export --state hextide-state --out exported
+  hextide state export --state hextide-state --epoch 12 --out epoch-12
   duckdb -c "SELECT * FROM 'exported/offsets.parquet'"`,
-		Args: arguments(1, 1, "one definition"),
+		Args: arguments(0, 1, "at most one definition"),
 		RunE: func(c *cobra.Command, given []string) error {
+			if len(given) == 0 {
+				return f.run(c, nil)
+			}
 			plan, err := load(given[0])
 			if err != nil {
 				return err
@@ -134,9 +138,13 @@ func (f *stateFlags) checkOut() error {
 	return nil
 }
 
-// export writes one epoch. A run that goes on may have dropped it meanwhile.
+// export writes one epoch, by the plan that it was made with where none is given. A
+// run that goes on may have dropped it meanwhile.
 func (f *stateFlags) export(ctx context.Context, plan *pipeline.Plan, folder *statebackend.State, epoch int64) (*materialize.StateManifest, error) {
 	p, err := folder.Pointer(ctx, epoch)
+	if err == nil && plan == nil {
+		plan, err = p.Plan()
+	}
 	if err == nil {
 		var m *materialize.StateManifest
 		if m, err = materialize.ExportState(ctx, f.out, plan, p, folder); err == nil {

@@ -36,7 +36,12 @@ type stateSettings struct {
 }
 
 func (s *stateSettings) add(f *pflag.FlagSet) {
-	f.StringVar(&s.address, "state", defaultState, "folder of checkpoints, or s3://bucket/prefix")
+	s.reach(f, "state", defaultState, "folder of checkpoints, or s3://bucket/prefix")
+}
+
+// reach adds the flags of the address and of how it is reached.
+func (s *stateSettings) reach(f *pflag.FlagSet, name, otherwise, what string) {
+	f.StringVar(&s.address, name, otherwise, what)
 	f.StringVar(&s.endpoint, "s3-endpoint", "", "URL of the server of s3:// (default: Amazon's)")
 	timeVar(f, &s.timeout, "s3-timeout", 30*time.Second, time.Millisecond, "how long a request to s3:// may stand still before it is tried again")
 }

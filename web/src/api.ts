@@ -9,6 +9,7 @@ export interface ColumnInfo {
   ring: number;
   window?: string; // "900s"
   description: string;
+  incompleteUntil?: string; // RFC 3339; absent: complete
 }
 
 export interface ModelInfo {

@@ -113,7 +113,9 @@ class Page {
       panel.checkpoints(status.checkpoints, status.lastFailure);
       if (column !== this.column) return; // another was chosen meanwhile
       panel.legend(this.map.show(latest, column));
-      panel.element('about').textContent = `${this.about.columns.find((c) => c.name === column)?.description ?? ''} ${latest.entities.length.toLocaleString('en')} cells.`;
+      const about = this.about.columns.find((c) => c.name === column);
+      const until = about?.incompleteUntil ? ` It was added not long ago and is incomplete until ${about.incompleteUntil}.` : '';
+      panel.element('about').textContent = `${about?.description ?? ''} ${latest.entities.length.toLocaleString('en')} cells.${until}`;
       if (this.cell) await this.lookAtCell(this.cell, column);
       panel.notice(latest.entities.length === 0 ? 'No window has closed yet.' : '');
     } catch (error) {

@@ -194,11 +194,12 @@ func (x *FeedSchema) GetColumns() []*FeedColumn {
 }
 
 type FeedColumn struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"` // int64 | float64
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Name              string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Kind              string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`                                                       // int64 | float64
+	IncompleteUntilUs int64                  `protobuf:"varint,3,opt,name=incomplete_until_us,json=incompleteUntilUs,proto3" json:"incomplete_until_us,omitempty"` // rows with a window end before it lack what came before the column was added; 0: complete
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *FeedColumn) Reset() {
@@ -243,6 +244,13 @@ func (x *FeedColumn) GetKind() string {
 		return x.Kind
 	}
 	return ""
+}
+
+func (x *FeedColumn) GetIncompleteUntilUs() int64 {
+	if x != nil {
+		return x.IncompleteUntilUs
+	}
+	return 0
 }
 
 // FeedRow is one row, or the marker that says that an entity's row has ceased.
@@ -458,11 +466,12 @@ const file_hextide_v1_feed_proto_rawDesc = "" +
 	"\bpipeline\x18\x01 \x01(\tR\bpipeline\x12\x1b\n" +
 	"\tplan_hash\x18\x02 \x01(\tR\bplanHash\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x03R\vincarnation\x120\n" +
-	"\acolumns\x18\x04 \x03(\v2\x16.hextide.v1.FeedColumnR\acolumns\"4\n" +
+	"\acolumns\x18\x04 \x03(\v2\x16.hextide.v1.FeedColumnR\acolumns\"d\n" +
 	"\n" +
 	"FeedColumn\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04kind\x18\x02 \x01(\tR\x04kind\"\xab\x02\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12.\n" +
+	"\x13incomplete_until_us\x18\x03 \x01(\x03R\x11incompleteUntilUs\"\xab\x02\n" +
 	"\aFeedRow\x12\x12\n" +
 	"\x04cell\x18\x01 \x01(\x06R\x04cell\x12\x1e\n" +
 	"\n" +

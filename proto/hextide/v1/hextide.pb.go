@@ -1132,16 +1132,17 @@ func (x *DescribeResponse) GetModels() []*ModelInfo {
 }
 
 type ColumnInfo struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`     // int64 | float64
-	Origin        string                 `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"` // aggregate | feature | model
-	Aggregate     string                 `protobuf:"bytes,4,opt,name=aggregate,proto3" json:"aggregate,omitempty"`
-	Ring          int32                  `protobuf:"varint,5,opt,name=ring,proto3" json:"ring,omitempty"`
-	Window        *durationpb.Duration   `protobuf:"bytes,6,opt,name=window,proto3" json:"window,omitempty"`
-	Description   string                 `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Kind            string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`     // int64 | float64
+	Origin          string                 `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"` // aggregate | feature | model
+	Aggregate       string                 `protobuf:"bytes,4,opt,name=aggregate,proto3" json:"aggregate,omitempty"`
+	Ring            int32                  `protobuf:"varint,5,opt,name=ring,proto3" json:"ring,omitempty"`
+	Window          *durationpb.Duration   `protobuf:"bytes,6,opt,name=window,proto3" json:"window,omitempty"`
+	Description     string                 `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
+	IncompleteUntil *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=incomplete_until,json=incompleteUntil,proto3" json:"incomplete_until,omitempty"` // rows with a window end before it lack what came before the column was added; absent: complete
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ColumnInfo) Reset() {
@@ -1221,6 +1222,13 @@ func (x *ColumnInfo) GetDescription() string {
 		return x.Description
 	}
 	return ""
+}
+
+func (x *ColumnInfo) GetIncompleteUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.IncompleteUntil
+	}
+	return nil
 }
 
 type ModelInfo struct {
@@ -2112,7 +2120,7 @@ const file_hextide_v1_hextide_proto_rawDesc = "" +
 	"definition\x12\x18\n" +
 	"\aversion\x18\n" +
 	" \x01(\tR\aversion\x12-\n" +
-	"\x06models\x18\v \x03(\v2\x15.hextide.v1.ModelInfoR\x06models\"\xd3\x01\n" +
+	"\x06models\x18\v \x03(\v2\x15.hextide.v1.ModelInfoR\x06models\"\x9a\x02\n" +
 	"\n" +
 	"ColumnInfo\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
@@ -2121,7 +2129,8 @@ const file_hextide_v1_hextide_proto_rawDesc = "" +
 	"\taggregate\x18\x04 \x01(\tR\taggregate\x12\x12\n" +
 	"\x04ring\x18\x05 \x01(\x05R\x04ring\x121\n" +
 	"\x06window\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x06window\x12 \n" +
-	"\vdescription\x18\a \x01(\tR\vdescription\"~\n" +
+	"\vdescription\x18\a \x01(\tR\vdescription\x12E\n" +
+	"\x10incomplete_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0fincompleteUntil\"~\n" +
 	"\tModelInfo\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x16\n" +
@@ -2294,40 +2303,41 @@ var file_hextide_v1_hextide_proto_depIdxs = []int32{
 	16, // 26: hextide.v1.DescribeResponse.columns:type_name -> hextide.v1.ColumnInfo
 	17, // 27: hextide.v1.DescribeResponse.models:type_name -> hextide.v1.ModelInfo
 	29, // 28: hextide.v1.ColumnInfo.window:type_name -> google.protobuf.Duration
-	29, // 29: hextide.v1.ModelInfo.window:type_name -> google.protobuf.Duration
-	28, // 30: hextide.v1.StatusResponse.watermark:type_name -> google.protobuf.Timestamp
-	28, // 31: hextide.v1.StatusResponse.final:type_name -> google.protobuf.Timestamp
-	29, // 32: hextide.v1.StatusResponse.lag:type_name -> google.protobuf.Duration
-	28, // 33: hextide.v1.StatusResponse.last_checkpoint:type_name -> google.protobuf.Timestamp
-	24, // 34: hextide.v1.StatusResponse.scores:type_name -> hextide.v1.ModelScore
-	27, // 35: hextide.v1.StatusResponse.dead_by_reason:type_name -> hextide.v1.StatusResponse.DeadByReasonEntry
-	20, // 36: hextide.v1.StatusResponse.checkpoints:type_name -> hextide.v1.Checkpoint
-	23, // 37: hextide.v1.StatusResponse.last_failure:type_name -> hextide.v1.CheckpointFailure
-	28, // 38: hextide.v1.Checkpoint.ended:type_name -> google.protobuf.Timestamp
-	21, // 39: hextide.v1.Checkpoint.parts:type_name -> hextide.v1.CheckpointPart
-	22, // 40: hextide.v1.Checkpoint.partitions:type_name -> hextide.v1.PartitionCheckpoint
-	28, // 41: hextide.v1.CheckpointFailure.at:type_name -> google.protobuf.Timestamp
-	2,  // 42: hextide.v1.Hextide.Lookup:input_type -> hextide.v1.LookupRequest
-	6,  // 43: hextide.v1.Hextide.Latest:input_type -> hextide.v1.LatestRequest
-	8,  // 44: hextide.v1.Hextide.History:input_type -> hextide.v1.HistoryRequest
-	10, // 45: hextide.v1.Hextide.Watch:input_type -> hextide.v1.WatchRequest
-	12, // 46: hextide.v1.Hextide.Scan:input_type -> hextide.v1.ScanRequest
-	14, // 47: hextide.v1.Hextide.Describe:input_type -> hextide.v1.DescribeRequest
-	18, // 48: hextide.v1.Hextide.Status:input_type -> hextide.v1.StatusRequest
-	25, // 49: hextide.v1.Hextide.RefillRedis:input_type -> hextide.v1.RefillRedisRequest
-	5,  // 50: hextide.v1.Hextide.Lookup:output_type -> hextide.v1.LookupResponse
-	7,  // 51: hextide.v1.Hextide.Latest:output_type -> hextide.v1.LatestResponse
-	9,  // 52: hextide.v1.Hextide.History:output_type -> hextide.v1.HistoryResponse
-	11, // 53: hextide.v1.Hextide.Watch:output_type -> hextide.v1.WatchResponse
-	13, // 54: hextide.v1.Hextide.Scan:output_type -> hextide.v1.ScanResponse
-	15, // 55: hextide.v1.Hextide.Describe:output_type -> hextide.v1.DescribeResponse
-	19, // 56: hextide.v1.Hextide.Status:output_type -> hextide.v1.StatusResponse
-	26, // 57: hextide.v1.Hextide.RefillRedis:output_type -> hextide.v1.RefillRedisResponse
-	50, // [50:58] is the sub-list for method output_type
-	42, // [42:50] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	28, // 29: hextide.v1.ColumnInfo.incomplete_until:type_name -> google.protobuf.Timestamp
+	29, // 30: hextide.v1.ModelInfo.window:type_name -> google.protobuf.Duration
+	28, // 31: hextide.v1.StatusResponse.watermark:type_name -> google.protobuf.Timestamp
+	28, // 32: hextide.v1.StatusResponse.final:type_name -> google.protobuf.Timestamp
+	29, // 33: hextide.v1.StatusResponse.lag:type_name -> google.protobuf.Duration
+	28, // 34: hextide.v1.StatusResponse.last_checkpoint:type_name -> google.protobuf.Timestamp
+	24, // 35: hextide.v1.StatusResponse.scores:type_name -> hextide.v1.ModelScore
+	27, // 36: hextide.v1.StatusResponse.dead_by_reason:type_name -> hextide.v1.StatusResponse.DeadByReasonEntry
+	20, // 37: hextide.v1.StatusResponse.checkpoints:type_name -> hextide.v1.Checkpoint
+	23, // 38: hextide.v1.StatusResponse.last_failure:type_name -> hextide.v1.CheckpointFailure
+	28, // 39: hextide.v1.Checkpoint.ended:type_name -> google.protobuf.Timestamp
+	21, // 40: hextide.v1.Checkpoint.parts:type_name -> hextide.v1.CheckpointPart
+	22, // 41: hextide.v1.Checkpoint.partitions:type_name -> hextide.v1.PartitionCheckpoint
+	28, // 42: hextide.v1.CheckpointFailure.at:type_name -> google.protobuf.Timestamp
+	2,  // 43: hextide.v1.Hextide.Lookup:input_type -> hextide.v1.LookupRequest
+	6,  // 44: hextide.v1.Hextide.Latest:input_type -> hextide.v1.LatestRequest
+	8,  // 45: hextide.v1.Hextide.History:input_type -> hextide.v1.HistoryRequest
+	10, // 46: hextide.v1.Hextide.Watch:input_type -> hextide.v1.WatchRequest
+	12, // 47: hextide.v1.Hextide.Scan:input_type -> hextide.v1.ScanRequest
+	14, // 48: hextide.v1.Hextide.Describe:input_type -> hextide.v1.DescribeRequest
+	18, // 49: hextide.v1.Hextide.Status:input_type -> hextide.v1.StatusRequest
+	25, // 50: hextide.v1.Hextide.RefillRedis:input_type -> hextide.v1.RefillRedisRequest
+	5,  // 51: hextide.v1.Hextide.Lookup:output_type -> hextide.v1.LookupResponse
+	7,  // 52: hextide.v1.Hextide.Latest:output_type -> hextide.v1.LatestResponse
+	9,  // 53: hextide.v1.Hextide.History:output_type -> hextide.v1.HistoryResponse
+	11, // 54: hextide.v1.Hextide.Watch:output_type -> hextide.v1.WatchResponse
+	13, // 55: hextide.v1.Hextide.Scan:output_type -> hextide.v1.ScanResponse
+	15, // 56: hextide.v1.Hextide.Describe:output_type -> hextide.v1.DescribeResponse
+	19, // 57: hextide.v1.Hextide.Status:output_type -> hextide.v1.StatusResponse
+	26, // 58: hextide.v1.Hextide.RefillRedis:output_type -> hextide.v1.RefillRedisResponse
+	51, // [51:59] is the sub-list for method output_type
+	43, // [43:51] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_hextide_v1_hextide_proto_init() }
