@@ -143,6 +143,9 @@ func (f *stateFlags) checkOut() error {
 func (f *stateFlags) export(ctx context.Context, plan *pipeline.Plan, folder *statebackend.State, epoch int64) (*materialize.StateManifest, error) {
 	p, err := folder.Pointer(ctx, epoch)
 	if err == nil && plan == nil {
+		if p.Definition == "" {
+			return nil, usagef("epoch %d is of an older program and does not hold the definition that it was made with: name it, state export FILE", epoch)
+		}
 		plan, err = p.Plan()
 	}
 	if err == nil {

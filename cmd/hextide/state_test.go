@@ -250,7 +250,7 @@ func TestStateExportRefuses(t *testing.T) {
 		}
 		same(t, c.says, before, tree(t, held, room))
 	}
-	if p := do(t, exitUsage, "state", "export", "--state", held, "--out", out); !strings.Contains(p.err.String(), "one definition") {
+	if p := do(t, exitUsage, "state", "export", "--state", held, "--out", out); !strings.Contains(p.err.String(), "name it, state export FILE") {
 		t.Errorf("it said %s", p.err)
 	}
 	if p := do(t, exitDone, "state", "export", "--help"); !strings.Contains(p.out.String(), "Examples:") {
