@@ -23,6 +23,7 @@ type RedisOptions struct {
 	Logger  *slog.Logger  // default slog.Default()
 
 	StartWithin time.Duration // how long Redis may be away when a run starts; default 15 s
+	Course      func() int64  // which course of events the state is of: another one than a checkpoint's writes beside what that wrote; nil: there is one
 	CaughtUp    func() bool   // whether what was read is up to date, so that readers may leave the pair before; default: always
 	Grace       time.Duration // how long a replaced pair's keys stay for its readers; default 1 min
 
@@ -93,6 +94,9 @@ func NewRedis(plan *pipeline.Plan, o RedisOptions) *Redis {
 	}
 	if o.CaughtUp == nil {
 		o.CaughtUp = func() bool { return true }
+	}
+	if o.Course == nil {
+		o.Course = func() int64 { return 0 }
 	}
 	if o.Grace == 0 {
 		o.Grace = time.Minute
@@ -237,7 +241,7 @@ func (r *Redis) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) {
 	if left > 0 {
 		r.options.Logger.Warn("more rows wait for Redis than a checkpoint holds: after a crash these are brought up to date by their next", "rows", left)
 	}
-	content, err := json.Marshal(redisState{Plan: r.planKey(), Run: r.run, Rows: saved})
+	content, err := json.Marshal(redisState{Plan: r.planKey(), Run: r.run, Course: r.options.Course(), Rows: saved})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the state of the Redis sink: %w", err)
 	}

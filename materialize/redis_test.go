@@ -81,6 +81,7 @@ func redisConforms(t *testing.T, address string) {
 	t.Run("newest wins", func(t *testing.T) { redisNewestWins(t, address) })
 	t.Run("markers", func(t *testing.T) { redisMarkers(t, address) })
 	t.Run("runs", func(t *testing.T) { redisRuns(t, address) })
+	t.Run("courses", func(t *testing.T) { redisCourses(t, address) })
 	t.Run("emptied", func(t *testing.T) { redisEmptied(t, address) })
 	t.Run("many", func(t *testing.T) { redisMany(t, address) })
 }
@@ -206,6 +207,30 @@ func redisRuns(t *testing.T, address string) {
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A run that went back to an older epoch writes beside what was written since then;
+// one that goes on from it keeps its pair.
+func redisCourses(t *testing.T, address string) {
+	cells, plan := someCells(t), planOf(t, own("courses"), "none", "json")
+	course := func(n int64) RedisOptions { return RedisOptions{Course: func() int64 { return n }} }
+	r := toRedis(t, address, plan, nil, course(0))
+	deliver(t, r, outputOf(plan, simple(plan, noon, 0, 1, cells...)))
+	settled(t, r)
+	state, err := r.Checkpoint(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := toRedis(t, address, plan, state, course(1))
+	if back.pair() == r.pair() {
+		t.Errorf("a run that went back writes to %s too", r.pair())
+	}
+	if state, err = back.Checkpoint(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	if same := toRedis(t, address, plan, state, course(1)); same.pair() != back.pair() {
+		t.Errorf("it goes on in %s, not %s", same.pair(), back.pair())
 	}
 }
 

@@ -16,9 +16,10 @@ import (
 
 // redisState is what a checkpoint keeps.
 type redisState struct {
-	Plan string `json:"plan"` // Redis.planKey; empty in older states
-	Run  int64  `json:"run"`
-	Rows []byte `json:"rows"` // those that wait, as appended by saveWaiting
+	Plan   string `json:"plan"` // Redis.planKey; empty in older states
+	Run    int64  `json:"run"`
+	Course int64  `json:"course,omitempty"` // of the run
+	Rows   []byte `json:"rows"`             // those that wait, as appended by saveWaiting
 }
 
 // maxSaved is how many bytes the waiting rows may take in a checkpoint's pointer,
@@ -137,7 +138,9 @@ func (r *Redis) restore(state []byte) error {
 	if err != nil {
 		return fmt.Errorf("the Redis sink's state is damaged: %w", err)
 	}
-	r.run = saved.Run
+	if saved.Course == r.options.Course() {
+		r.run = saved.Run
+	} // else the next
 	for _, w := range r.waiting {
 		if w.marker() {
 			r.markers++

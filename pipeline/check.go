@@ -26,9 +26,12 @@ var (
 	topicName    = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`) // Kafka's rule
 )
 
+// IsName tells whether a pipeline can have a name.
+func IsName(name string) bool { return pipelineName.MatchString(name) }
+
 func (c *checker) check() {
 	d := c.definition
-	if d.Name != "" && !pipelineName.MatchString(d.Name) {
+	if d.Name != "" && !IsName(d.Name) {
 		c.on("name", "expected a name of lower-case letters, digits and hyphens that begins with a letter, found %q", d.Name)
 	}
 	c.time()

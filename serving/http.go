@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"runtime/debug"
+	"strconv"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -27,10 +28,28 @@ func (s *Server) routes(calls http.Handler) http.Handler {
 	if s.parts.Metrics != nil {
 		mux.Handle("GET /metrics", s.parts.Metrics)
 	}
+	if s.parts.Checkpoint != nil {
+		mux.HandleFunc("POST /checkpoint", s.checkpoint)
+	}
 	if s.parts.Page != nil {
 		mux.Handle("/", s.parts.Page)
 	}
 	return mux
+}
+
+// checkpoint takes a checkpoint and answers with its epoch. Pages of a browser, of
+// whichever site, may not ask for it.
+func (s *Server) checkpoint(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
+		reply(w, http.StatusForbidden, "not from a page")
+		return
+	}
+	epoch, err := s.parts.Checkpoint(r.Context())
+	if err != nil {
+		reply(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	reply(w, http.StatusOK, strconv.FormatInt(epoch, 10))
 }
 
 // reply writes a line of text; a client that has gone is nobody's error.

@@ -33,6 +33,8 @@ type Parts struct {
 	Page    http.Handler // everything that is no call
 	Ready   func() error // returns nil when ready for traffic, else why not; without it: always ready
 	Logger  *slog.Logger // default slog.Default()
+
+	Checkpoint func(context.Context) (epoch int64, err error) // POST /checkpoint: takes one and returns when it is committed; nil: it cannot be asked for
 }
 
 // Server serves one pipeline over gRPC and HTTP.

@@ -8,6 +8,8 @@
 //	pointers/<epoch>.json                  the newest few; the greatest number is the truth
 //	pointers/<epoch>.json.damaged          one that the run went back behind
 //	prepared/<epoch>-<incarnation>.json    pointers that a transaction is to commit
+//	savepoints/<name>.json                 pointers that are kept until they are removed
+//	rewinds/<n>.json                       deliberate returns to an older epoch
 //	control.log, control.archive.log       in a folder: partitions leaving and coming back
 //	control/<entries>.log                  in a bucket: the same, an object a segment
 //	temp/                                  in a folder: files that are being written
@@ -31,6 +33,11 @@
 // Where a transaction elsewhere commits an epoch, its pointer is prepared first: it
 // becomes a pointer when the transaction is committed, by this process or by the next
 // one, which learns from there what was, and is void if it was not.
+//
+// A savepoint is a copy of a pointer. It is made of one that is there and holds only
+// if that is still there afterwards; whoever removes garbage forgets pointers first
+// and then looks for savepoints. A deliberate return to an older epoch is written
+// down before anything is changed; what it gives up becomes savepoints.
 //
 // Beside a bucket, copies of the objects of retained epochs are kept in a folder of
 // the machine and read first (Cached). They are of no consequence: damaged or gone,

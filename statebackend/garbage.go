@@ -35,6 +35,16 @@ func (s *State) forget(ctx context.Context, forgotten, kept []read) error {
 	if err := s.store.Delete(ctx, names...); err != nil {
 		return err
 	}
+	saved, err := s.saved(ctx) // after the pointers have gone: a savepoint is made of one that is there
+	if err != nil {
+		return err
+	}
+	for _, r := range saved {
+		if r.err != nil { // it will not be forgotten by itself
+			s.options.Logger.Error("nothing of the state is deleted while a savepoint cannot be read: 'hextide savepoint rm' removes it", "state", s.store.String(), "error", r.err)
+		}
+	}
+	kept = slices.Concat(saved, kept)
 	reached, listed, err := s.reach(ctx, kept)
 	if errors.Is(err, ErrDamaged) {
 		return nil // it may name anything: nothing is deleted while it is retained
@@ -103,7 +113,11 @@ func (s *State) Garbage(ctx context.Context) ([]Listed, error) {
 	if err != nil {
 		return nil, err
 	}
-	reached, listed, err := s.reach(ctx, all)
+	saved, err := s.saved(ctx)
+	if err != nil {
+		return nil, err
+	}
+	reached, listed, err := s.reach(ctx, slices.Concat(saved, all))
 	return slices.DeleteFunc(listed, func(l Listed) bool { return reached[l.Name] }), err
 }
 

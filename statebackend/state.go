@@ -25,6 +25,7 @@ type Options struct {
 	Retain   int           // pointers kept; default 3
 	Grace    time.Duration // how old an object that no pointer ever named must be to be deleted; in a folder 0 is right, since one process owns it
 	Logger   *slog.Logger  // nil: silent
+	From     From          // what a start goes on from; default the newest epoch
 }
 
 // State is the generations, pointers and control log in a Store. Write and Read
@@ -36,6 +37,7 @@ type State struct {
 	control     *ControlFile // nil: not opened, or not in a folder
 	incarnation int64        // 0: Start has not claimed one
 	damaged     atomic.Int64 // epochs that GoOn found damaged
+	rewinds     atomic.Int64 // courses that were given up for an older epoch
 }
 
 var _ stream.Generations = (*State)(nil)
@@ -58,6 +60,8 @@ const (
 	pointersName     = "pointers"
 	preparedName     = "prepared"
 	incarnationsName = "incarnations"
+	savepointsName   = "savepoints"
+	rewindsName      = "rewinds"
 )
 
 // Claim takes a store that one process at a time may own for this process, until
@@ -93,7 +97,11 @@ func (s *State) GoOn(ctx context.Context, committed *stream.Committed) (*stream.
 	if err := s.fenced(ctx); err != nil {
 		return nil, err
 	}
-	if committed != nil {
+	back, err := s.rewind(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if committed != nil && (back == nil || committed.Incarnation >= back.Incarnation) { // else it is what was given up
 		if err := s.agree(ctx, committed); err != nil {
 			return nil, err
 		}

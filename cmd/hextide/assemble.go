@@ -86,7 +86,7 @@ func (a *assembly) makeSinks(ctx context.Context) error {
 		}
 		options := materialize.RedisOptions{
 			Client: client, Keep: a.flags.serving.keep, Waiting: a.flags.redis.waiting, Within: a.flags.redis.within, Logger: slog.Default(), Kept: a.store,
-			CaughtUp: func() bool { return a.recordsBehind() <= nearlyRead },
+			Course: a.state.Rewinds, CaughtUp: func() bool { return a.recordsBehind() <= nearlyRead },
 		}
 		if a.flags.bounded {
 			options.Complete = func() bool { return a.runner.Complete() }
@@ -134,7 +134,7 @@ func (a *assembly) serve() error {
 	}
 	a.service = serving.NewService(a.plan, a.store, a, serving.Limits{}, codeVersion())
 	a.server, err = serving.Listen(serving.Addresses{GRPC: a.flags.serving.grpc, HTTP: a.flags.serving.http, Pprof: a.flags.serving.pprof}, a.service,
-		serving.Parts{Metrics: a.metrics(), Page: page, Ready: a.ready, Logger: slog.Default()})
+		serving.Parts{Metrics: a.metrics(), Page: page, Ready: a.ready, Checkpoint: a.checkpoint, Logger: slog.Default()})
 	return err
 }
 
@@ -178,6 +178,12 @@ func (a *assembly) ready() error {
 		return fmt.Errorf("degraded: checkpoints fail: %s", s.Checkpoint.LastError)
 	}
 	return nil
+}
+
+// checkpoint takes a checkpoint now and returns its epoch, or a later one.
+func (a *assembly) checkpoint(ctx context.Context) (int64, error) {
+	err := a.runner.Checkpoint(ctx)
+	return a.runner.Stats().Checkpoint.Committed, err
 }
 
 // Open computes open rows for lookups.

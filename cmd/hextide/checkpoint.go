@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hextide/hextide/statebackend"
+	"github.com/hextide/hextide/stream"
 	"github.com/spf13/cobra"
 )
 
@@ -73,15 +75,24 @@ func (k *kept) of(ctx context.Context, text string) (*statebackend.State, int64,
 
 func (k *kept) list() *cobra.Command {
 	return &cobra.Command{
-		Use: "ls", Short: "List the epochs that are kept", Example: "  hextide checkpoint ls --state hextide-state",
+		Use: "ls", Short: "List the epochs that are kept, those of savepoints first", Example: "  hextide checkpoint ls --state hextide-state",
 		Args: arguments(0, 0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			state, epochs, err := k.open(c.Context())
 			if err != nil {
 				return err
 			}
+			saved, err := state.Savepoints(c.Context())
+			if err != nil {
+				return err
+			}
 			out := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
-			fmt.Fprintln(out, "EPOCH\tPIPELINE\tTAKEN\tINCARNATION\tGENERATIONS\tBYTES\tEVENTS")
+			fmt.Fprintln(out, "EPOCH\tPIPELINE\tTAKEN\tINCARNATION\tGENERATIONS\tBYTES\tEVENTS\tSAVEPOINT")
+			for _, s := range saved {
+				if s.Err == nil {
+					listEpoch(out, s.Pointer, s.Name)
+				}
+			}
 			for _, epoch := range epochs {
 				p, err := state.Pointer(c.Context(), epoch)
 				if errors.Is(err, statebackend.ErrDamaged) {
@@ -91,15 +102,19 @@ func (k *kept) list() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				bytes := int64(0)
-				for _, object := range p.Generations {
-					bytes += object.Size
-				}
-				fmt.Fprintf(out, "%d\t%s\t%s\t%d\t%d\t%d\t%d\n", p.Epoch, p.Pipeline, p.Taken, p.Incarnation, len(p.Generations), bytes, p.Counts.Read)
+				listEpoch(out, p, "")
 			}
 			return out.Flush()
 		},
 	}
+}
+
+func listEpoch(out io.Writer, p *stream.Pointer, savepoint string) {
+	bytes := int64(0)
+	for _, object := range p.Generations {
+		bytes += object.Size
+	}
+	fmt.Fprintf(out, "%d\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", p.Epoch, p.Pipeline, p.Taken, p.Incarnation, len(p.Generations), bytes, p.Counts.Read, savepoint)
 }
 
 func (k *kept) show() *cobra.Command {

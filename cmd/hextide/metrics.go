@@ -57,6 +57,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	send(prometheus.GaugeValue, "store_cells", "Cells with a row in the serving store.", float64(cells))
 	send(prometheus.GaugeValue, "store_bytes", "Memory of the serving store's rows and their index.", float64(bytes))
 	send(prometheus.GaugeValue, "epochs_damaged", "Epochs of the state that were damaged when this process started, which went back behind them.", float64(c.run.state.Damaged()))
+	send(prometheus.GaugeValue, "rewinds", "Courses of events that were given up for an older epoch of the state.", float64(c.run.state.Rewinds()))
 	store(send, c.run.state)
 	if c.run.redis != nil {
 		waiting, dropped, written := c.run.redis.Waiting()

@@ -44,7 +44,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 	})
 	root.AddCommand(
 		newDemo(), newRun(), newSimulate(), newBackfill(), newDiff(), newGet(), newWatch(), newStatus(),
-		newValidate(), newPlan(), newSchema(), newCheckpoint(), newState(), newRedis(), newVersion(),
+		newValidate(), newPlan(), newSchema(), newCheckpoint(), newSavepoint(), newState(), newRedis(), newVersion(),
 	)
 	return root
 }

@@ -46,9 +46,14 @@ func newRun() *cobra.Command {
 		Long: `Reads the definition's topic, keeps the state in a folder or in a bucket (--state
 s3://bucket/prefix), writes to the definition's sinks and serves lookups, until it is stopped: SIGTERM ends with a
 checkpoint. With --bounded it reads up to the end that the topic has at the
-start, and ends as a backfill does.`,
+start, and ends as a backfill does.
+
+--from-epoch and --from-savepoint go back to what is kept: rows from there on are
+made again, in Redis under new keys that the pipeline's name points to once they
+have caught up. A later start with the same flag goes on with what came of it.`,
 		Example: `  hextide run examples/sf-taxi.yaml --brokers localhost:9092 --redis localhost:6379
   hextide run examples/sf-taxi.yaml --brokers localhost:9092 --redis localhost:6379 --memory 256MiB
+  hextide run examples/sf-taxi.yaml --brokers localhost:9092 --redis localhost:6379 --from-epoch 41
   hextide run examples/checks/j1.yaml --brokers localhost:9092 --bounded --out snapshot
   hextide run examples/checks/j1.yaml --brokers localhost:9092 --bounded --out again --state other --control hextide-state`,
 		Args: arguments(1, 1, "one definition"),
@@ -65,6 +70,7 @@ start, and ends as a backfill does.`,
 	f.serving.add(c)
 	flags := c.Flags()
 	f.state.add(flags)
+	f.state.addFrom(flags)
 	flags.StringVar(&f.state.local, "local", "", "with --state s3://...: folder for what stays on this machine (default "+defaultState+")")
 	f.memory.add(flags)
 	flags.StringVar(&f.out, "out", "", "write final rows as a snapshot into this folder too")

@@ -33,6 +33,7 @@ type stateSettings struct {
 	endpoint string
 	timeout  time.Duration
 	local    string // beside a bucket; empty: defaultState
+	from     statebackend.From
 }
 
 func (s *stateSettings) add(f *pflag.FlagSet) {
@@ -46,6 +47,12 @@ func (s *stateSettings) reach(f *pflag.FlagSet, name, otherwise, what string) {
 	timeVar(f, &s.timeout, "s3-timeout", 30*time.Second, time.Millisecond, "how long a request to s3:// may stand still before it is tried again")
 }
 
+// addFrom adds the flags of what a run goes on from.
+func (s *stateSettings) addFrom(f *pflag.FlagSet) {
+	f.Int64Var(&s.from.Epoch, "from-epoch", 0, "go back, once, to an epoch that is kept ('hextide checkpoint ls'); later ones are set aside as savepoints")
+	f.StringVar(&s.from.Savepoint, "from-savepoint", "", "go back, once, to a savepoint ('hextide savepoint ls'); epochs that are not before it are set aside as savepoints")
+}
+
 // bucketScheme begins the address of a state in a bucket.
 const bucketScheme = "s3://"
 
@@ -53,6 +60,9 @@ func (s *stateSettings) inBucket() bool { return strings.HasPrefix(s.address, bu
 
 // check refuses an address that names no store, and a folder beside a folder.
 func (s *stateSettings) check() error {
+	if s.from.Epoch != 0 && s.from.Savepoint != "" {
+		return usagef("--from-epoch and --from-savepoint name two epochs: give one")
+	}
 	if s.local != "" && !s.inBucket() {
 		return usagef("--local goes with --state s3://bucket/prefix: beside a folder there is no other")
 	}
@@ -114,7 +124,7 @@ func (s *stateSettings) claim(pipeline string) (*claimedState, error) {
 		return nil, err
 	}
 	c := &claimedState{}
-	options := statebackend.Options{Pipeline: pipeline, Logger: slog.Default()}
+	options := statebackend.Options{Pipeline: pipeline, From: s.from, Logger: slog.Default()}
 	if bucket, is := store.(*statebackend.S3); is {
 		c.bucket, options.Grace = bucket, orphanGrace
 		if c.local, err = statebackend.NewFolder(vfs.Default, s.folder()).Lock(); err != nil {
