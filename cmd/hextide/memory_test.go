@@ -15,7 +15,7 @@ func TestSameHashBeyondMemory(t *testing.T) {
 		"  - {name: n, op: count}", "  - {name: n, op: count}\n  - {name: least, op: min, of: occupied}")
 	want, snapshot := backfill(t, definition, []string{taxis})
 	for _, memory := range []string{"2MiB", "16MiB"} {
-		p, _ := backfill(t, definition, []string{taxis}, "--memory", memory, "--checkpoint-interval", "100ms", "--checkpoint-min-pause", "1ms", "--log-level", "debug")
+		p, _ := backfill(t, definition, []string{taxis}, "--memory", memory, "--checkpoint-interval", "1s", "--log-level", "debug")
 		if p.hash() != want.hash() {
 			t.Errorf("--memory %s: content_hash %s, not %s", memory, p.hash(), want.hash())
 		}
