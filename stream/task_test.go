@@ -288,7 +288,7 @@ func anEvent(t *rapid.T, at *int64) testEvent {
 // A task gives what the oracle gives, whatever its batches, flushes, restarts and memory.
 func TestTaskIsTheOracle(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		in := testIntake(t, rapid.SampledFrom([]int64{0, 7 * second}).Draw(rt, "allowed"),
+		in := testIntake(t, rapid.SampledFrom([]int64{0, 7 * second, 90 * second}).Draw(rt, "allowed"),
 			rapid.SampledFrom([]int64{0, 10 * second, 30 * second}).Draw(rt, "span"))
 		in.notBefore = rapid.SampledFrom([]int64{0, second}).Draw(rt, "not before")
 		at := int64(100 * second)
