@@ -3,7 +3,9 @@ package statebackend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"path"
 	"slices"
 	"time"
 )
@@ -24,7 +26,8 @@ func (s *State) collect(ctx context.Context) error {
 // forget removes pointers, and then the objects that none of those kept names. What
 // a forgotten pointer named was part of an epoch and goes at once. What none ever
 // named may be part of one that another process is just committing: it goes when
-// it is older than the grace.
+// it is older than the grace; never where that process is a successor of this one,
+// which may not know of it yet, and whose clock may be another.
 func (s *State) forget(ctx context.Context, forgotten, kept []read) error {
 	var names []string
 	dropped := map[string]bool{}
@@ -65,8 +68,15 @@ func (s *State) forget(ctx context.Context, forgotten, kept []read) error {
 		}
 	}
 	return s.remove(ctx, slices.DeleteFunc(listed, func(l Listed) bool {
-		return reached[l.Name] || s.options.Grace > 0 && !dropped[l.Name] && time.Since(l.Modified) < s.options.Grace
+		return reached[l.Name] || s.ofSuccessor(l.Name) || s.options.Grace > 0 && !dropped[l.Name] && time.Since(l.Modified) < s.options.Grace
 	}))
+}
+
+// ofSuccessor tells whether a process wrote an object that has replaced this one.
+func (s *State) ofSuccessor(name string) bool {
+	var epoch, incarnation int64
+	_, err := fmt.Sscanf(path.Base(name), "%d-%d-", &epoch, &incarnation)
+	return err == nil && s.incarnation > 0 && incarnation > s.incarnation
 }
 
 // objects adds the names of the objects that a pointer names.

@@ -98,7 +98,20 @@ func decodeSegment(content []byte, last int64) (segment, error) {
 
 // readSegments reads the log from the segment on that holds the entry after so
 // many, and lists the objects that later ones of their segments replace.
+//
+// Between the list and the reading an object may go, since the next one is there:
+// then it looks again.
 func readSegments(ctx context.Context, store Store, from int64) (log []segment, old []string, err error) {
+	const looks = 10
+	for n := 1; ; n++ {
+		log, old, err = lookAtSegments(ctx, store, from)
+		if n == looks || !errors.Is(err, fs.ErrNotExist) {
+			return log, old, err
+		}
+	}
+}
+
+func lookAtSegments(ctx context.Context, store Store, from int64) (log []segment, old []string, err error) {
 	listed, err := store.List(ctx, segmentsName)
 	if err != nil {
 		return nil, nil, fmt.Errorf("listing the control log of %s: %w", store, err)

@@ -137,3 +137,37 @@ func TestControlLogOnFailingStore(t *testing.T) {
 		}
 	}
 }
+
+// A log that grows while it is read is read whole.
+func TestControlLogGrowsWhileItIsRead(t *testing.T) {
+	s := bucket(t, testserver.NewS3(t), "p")
+	_, c, _, _ := opened(t, s)
+	var want []stream.ControlEntry
+	grow := func() {
+		e := turn(int64(len(want)))
+		if err := c.Append(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, e)
+	}
+	grow()
+	reader := Open(&growing{Store: s, grow: grow}, Options{Pipeline: "p"})
+	if all, err := reader.ReadControl(t.Context()); err != nil || len(want) != 2 || !slices.Equal(all, want) {
+		t.Errorf("read %v of %v, %v", all, want, err)
+	}
+}
+
+// growing is a bucket whose control log grows as it has been listed.
+type growing struct {
+	Store
+	grow func()
+}
+
+func (s *growing) List(ctx context.Context, folder string) ([]Listed, error) {
+	listed, err := s.Store.List(ctx, folder)
+	if folder == segmentsName && s.grow != nil {
+		s.grow()
+		s.grow = nil
+	}
+	return listed, err
+}

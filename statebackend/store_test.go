@@ -366,6 +366,28 @@ func TestReplacedWhileItLooks(t *testing.T) {
 	}
 }
 
+// What a process writes that has replaced another is safe from that one, whatever
+// their clocks say.
+func TestSuccessorsObjectsStay(t *testing.T) {
+	s := bucket(t, testserver.NewS3(t), "p")
+	old := epochs(t, s, 2)
+	successor := Open(s, Options{Pipeline: "p", Grace: time.Hour})
+	if _, _, err := begin(t.Context(), successor); err != nil {
+		t.Fatal(err)
+	}
+	object, err := successor.Write(t.Context(), 3, "shard/0", []stream.Entry{{Key: []byte("k"), Value: []byte("v")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.options.Grace = 1 // the clock has jumped: everything is old
+	if err := old.collect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := readAll(t, successor, object); len(got) != 1 {
+		t.Errorf("%d entries", len(got))
+	}
+}
+
 // Many that start at once get incarnations of their own.
 func TestClaimsAtOnce(t *testing.T) {
 	server := testserver.NewS3(t)

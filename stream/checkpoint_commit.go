@@ -108,16 +108,22 @@ func (c *checkpoints) commit(ctx context.Context, p *Pointer, b *barrier) error 
 		return nil
 	}
 	c.run.cfg.Crash(CrashBeforeCommit)
-	err := c.try(ctx, p)
-	for n := 1; err != nil && c.committer != nil && b.last() && n < lastTries && !errors.Is(err, ErrFenced); n++ {
-		c.run.cfg.Logger.Warn("the last epoch was not committed; it is tried again", "epoch", p.Epoch, "error", err)
-		err = c.try(ctx, p)
-	}
-	if err != nil {
+	if err := c.insist(b, func() error { return c.try(ctx, p) }); err != nil {
 		return fmt.Errorf("committing epoch %d: %w", p.Epoch, err)
 	}
 	c.run.cfg.Crash(CrashAfterCommit)
 	return nil
+}
+
+// insist does something that has to do with the committer; at the last barrier, a
+// few times.
+func (c *checkpoints) insist(b *barrier, do func() error) error {
+	err := do()
+	for n := 1; err != nil && c.committer != nil && b.last() && n < lastTries && !errors.Is(err, ErrFenced); n++ {
+		c.run.cfg.Logger.Warn("the last epoch was not committed; it is tried again", "epoch", b.epoch, "error", err)
+		err = do()
+	}
+	return err
 }
 
 // try commits an epoch once. Prepare looks whether the state still is this
@@ -160,6 +166,9 @@ func (c *checkpoints) point(ctx context.Context, p *Pointer) error {
 // settle finds out whether an epoch was committed whose Commit failed, or did not
 // come to the pointer. A process that has been replaced ends before it fences its
 // successor off.
+//
+// It comes before anything of the next epoch is written, for what no pointer names
+// is deleted where the pointer of this one is.
 func (c *checkpoints) settle(ctx context.Context) error {
 	p := c.open
 	if p == nil {

@@ -205,3 +205,56 @@ func agreesWith(t *testing.T, topic *memoryTopic, sink *memorySink, store *memor
 		t.Errorf("the pointer is %s (%v), committed is %s", p.Commits(), err, &topic.committed)
 	}
 }
+
+// tidy is a store that deletes, with each pointer, what no pointer names.
+type tidy struct {
+	*memoryStore
+	t       *testing.T
+	failing int           // so many pointers fail
+	written map[int64]int // objects, by epoch
+}
+
+func (s *tidy) Write(ctx context.Context, epoch int64, owner string, entries []Entry) (Object, error) {
+	s.mu.Lock()
+	s.written[epoch]++
+	s.mu.Unlock()
+	return s.memoryStore.Write(ctx, epoch, owner, entries)
+}
+
+func (s *tidy) Commit(ctx context.Context, p *Pointer) error {
+	s.mu.Lock()
+	fails := s.failing > 0
+	s.failing--
+	for epoch, objects := range s.written {
+		if epoch > p.Epoch && !fails {
+			s.t.Errorf("%d objects of epoch %d were written before the pointer of epoch %d", objects, epoch, p.Epoch)
+		}
+	}
+	s.mu.Unlock()
+	if fails {
+		return errCommit
+	}
+	return s.memoryStore.Commit(ctx, p)
+}
+
+// An epoch that is committed, and whose pointer is not there, gets its pointer
+// before anything of the next one is written.
+func TestPointerBeforeTheNextEpoch(t *testing.T) {
+	plan := testPlan(t, 0, 0, 0)
+	synctest.Test(t, func(t *testing.T) {
+		store, topic := newMemoryStore(), &memoryTopic{rows: map[rowKey]int{}}
+		generations := &tidy{memoryStore: store, t: t, failing: 3, written: map[int64]int{}}
+		cfg := liveConfig(plan, live(1))
+		cfg.Generations, cfg.Control = generations, store
+		cfg.Sinks = []Sink{&memoryCommitter{memorySink: newMemorySink(), topic: topic, power: store.power}}
+		r, err := NewRunner(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		timer := time.AfterFunc(time.Minute, r.Stop)
+		defer timer.Stop()
+		if s, err := r.Run(t.Context()); err != nil || s.Epoch != topic.committed.Epoch || generations.failing > 0 {
+			t.Errorf("%+v, %v; committed is epoch %d; %d pointers are yet to fail", s, err, topic.committed.Epoch, generations.failing)
+		}
+	})
+}

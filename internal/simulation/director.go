@@ -226,7 +226,7 @@ func (w *world) settle() error {
 func (w *world) excused(o *outcome) error {
 	for _, p := range w.processes {
 		switch {
-		case p.err == nil || p.dead && errors.Is(p.err, stream.ErrAborted) || errors.Is(p.err, errInjected) || errors.Is(p.err, errDead):
+		case p.err == nil || p.dead && errors.Is(p.err, stream.ErrAborted) || errors.Is(p.err, errInjected) || errors.Is(p.err, errDead) || errors.Is(p.err, errFence):
 		case errors.Is(p.err, stream.ErrFenced):
 			o.replaced++
 		default:

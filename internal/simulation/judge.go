@@ -52,6 +52,12 @@ func (w *world) judge(last *process, o *outcome) error {
 	if err := w.judgeSnapshot(last.files.written, &truth, &want); err != nil {
 		return fmt.Errorf("the snapshot: %w", err)
 	}
+	if w.exactly {
+		if err := w.judgeLedger(&truth, &want); err != nil {
+			return fmt.Errorf("the transactions: %w", err)
+		}
+		return nil
+	}
 	if err := w.judgeFeed(&truth, &want); err != nil {
 		return fmt.Errorf("the feed: %w", err)
 	}

@@ -15,8 +15,8 @@ import (
 // world is what outlives processes: the store, the source, what readers see.
 type world struct {
 	*schedule
-	plan    *pipeline.Plan
-	bounded bool
+	plan *pipeline.Plan
+	manner
 	shape   stream.Shape
 	timing  stream.Timing
 	faults  float64 // how likely a call fails; 0 in the end
@@ -25,10 +25,17 @@ type world struct {
 	source  *source
 	files   []file   // what the snapshot made durable
 	feed    *chapter // what its readers were told
-	claimed int64    // the newest incarnation
+	ledger  ledger
+	claimed int64 // the newest incarnation
 	defect  defect
 
 	processes []*process
+}
+
+// manner is how processes work.
+type manner struct {
+	bounded bool // the source ends
+	exactly bool // they tell their readers in transactions, not at once
 }
 
 // defect is made on purpose, to see that it is found.
@@ -48,7 +55,7 @@ func newWorld(seed uint64, d defect) (*world, error) {
 		return nil, err
 	}
 	w := &world{
-		schedule: newSchedule(r), plan: plan, bounded: r.IntN(4) == 0, defect: d,
+		schedule: newSchedule(r), plan: plan, manner: manner{bounded: r.IntN(4) == 0, exactly: r.IntN(2) == 0}, defect: d,
 		faults: []float64{0, 0.002, 0.01, 0.04}[r.IntN(4)],
 	}
 	w.shape = stream.Shape{
@@ -103,8 +110,12 @@ func (w *world) start() (*process, error) {
 	if w.defect == noJoins {
 		control = forgetful{control}
 	}
+	sinks := []stream.Sink{p.files, &feed{process: p}}
+	if w.exactly {
+		sinks[1] = &transactions{process: p}
+	}
 	cfg := stream.Config{
-		Plan: w.plan, Source: &consumer{p}, Sinks: []stream.Sink{p.files, &feed{process: p}},
+		Plan: w.plan, Source: &consumer{p}, Sinks: sinks,
 		Generations: p.state, Control: control, Shape: w.shape, Timing: w.timing, Range: stream.Range{Bounded: w.bounded},
 		Schedule: func(who string) func() { return func() { p.turn(p, who) } },
 	}
