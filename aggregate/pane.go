@@ -19,8 +19,10 @@ type Entries struct {
 // Invariant: index, where there is one, holds 0 or an entry's number plus 1, is
 // a power of two long and at most half taken.
 type Pane struct {
-	Start int64 // µs
-	Own   bool  // it has events of the territory's own cells
+	Start   int64 // µs
+	Own     bool  // it has events of the territory's own cells
+	Born    int64 // the version of its owner in which it was made; 0: restored
+	Changed int64 // the version in which something was merged last
 	Entries
 	index []uint32
 	outer outer
@@ -119,6 +121,7 @@ func (c *MeasureColumn) widen() {
 // Reset empties the pane for another start and keeps its memory.
 func (p *Pane) Reset(start int64) {
 	p.Start, p.Own, p.Slots, p.index = start, false, p.Slots[:0], nil
+	p.Born, p.Changed = 0, 0
 	for m := range p.Measures {
 		p.Measures[m].Lo, p.Measures[m].Hi = p.Measures[m].Lo[:0], nil
 	}
@@ -176,14 +179,15 @@ type Panes struct {
 	buffer  []byte
 }
 
-// At is the pane that begins at a time, made where there is none.
-func (ps *Panes) At(start int64) *Pane {
+// At is the pane that begins at a time, made in a version where there is none.
+func (ps *Panes) At(start, version int64) *Pane {
 	i := ps.search(start)
 	if i < len(ps.list) && ps.list[i].Start == start {
 		return ps.list[i]
 	}
 	p := ps.empty()
 	p.Reset(start)
+	p.Born = version
 	ps.list = slices.Insert(ps.list, i, p)
 	if ps.outside != nil {
 		ps.enlist(p)

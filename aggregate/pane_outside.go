@@ -76,10 +76,11 @@ func (ps *Panes) leave(p *Pane) {
 	}
 }
 
-// Merge merges entries into the pane that begins at a time, made where there is
-// none. own: they are of the territory's own cells.
-func (ps *Panes) Merge(start int64, measures []Measure, e Entries, own bool, fresh []bool) {
-	p := ps.At(start)
+// Merge merges entries, in a version, into the pane that begins at a time, made
+// where there is none. own: they are of the territory's own cells.
+func (ps *Panes) Merge(start, version int64, measures []Measure, e Entries, own bool, fresh []bool) {
+	p := ps.At(start, version)
+	p.Changed = version
 	if ps.outside == nil {
 		p.Merge(measures, e, fresh)
 	} else {

@@ -64,7 +64,7 @@ func TestWindowsHoldTheirPanes(t *testing.T) {
 				}
 				e := Entries{Slots: []int32{slot}, Measures: []MeasureColumn{{Lo: []uint64{1}}, {Lo: []uint64{uint64(a.sum)}}, {Lo: []uint64{uint64(a.low)}}, {Lo: []uint64{uint64(a.high)}}}}
 				fresh := []bool{false}
-				panes.Merge(a.start, windowMeasures, e, true, fresh)
+				panes.Merge(a.start, 0, windowMeasures, e, true, fresh)
 				if a.start < end {
 					own.Include(a.start, &e, fresh, nil)
 					above.Include(a.start, &e, fresh, via)

@@ -31,8 +31,8 @@ type held struct {
 
 var errObject = errors.New("no such object")
 
-func (h *held) Read(_ context.Context, o stream.Object, each func(key, value []byte) error) error {
-	entries, there := h.objects[o.Name]
+func (h *held) Read(_ context.Context, owner string, _ stream.Chain, each func(key, value []byte) error) error {
+	entries, there := h.objects[owner]
 	if !there {
 		return errObject
 	}
@@ -46,7 +46,7 @@ func (h *held) Read(_ context.Context, o stream.Object, each func(key, value []b
 
 func (h *held) put(owner string, entries []stream.Entry) {
 	h.objects[owner] = entries
-	h.pointer.Generations[owner] = stream.Object{Name: owner}
+	h.pointer.Generations[owner] = stream.Chain{{Name: owner}}
 }
 
 const heldText = `
@@ -85,7 +85,7 @@ func hold(t *testing.T) (*pipeline.Plan, *held, geo.Cell) {
 	}
 	h := &held{objects: map[string][]stream.Entry{}, pointer: stream.Pointer{
 		Pipeline: "held", PlanState: stream.PlanState{PlanHash: plan.Hash}, Epoch: 7, Shards: 2, Frontiers: stream.Frontiers{Provisional: heldStart, Final: stream.NoTime},
-		Partitions: []stream.PartitionState{{ID: 3, Position: 9}, {ID: 4, Position: stream.FromStart}}, Generations: map[string]stream.Object{},
+		Partitions: []stream.PartitionState{{ID: 3, Position: 9}, {ID: 4, Position: stream.FromStart}}, Generations: map[string]stream.Chain{},
 	}}
 	h.put("partition/3", winners(t, plan))
 	shard, err := stream.NewShard(plan, 1, stream.ShardOptions{})
@@ -120,7 +120,7 @@ func hold(t *testing.T) (*pipeline.Plan, *held, geo.Cell) {
 			t.Fatal(err)
 		}
 	}
-	h.put("shard/1", shard.Save(nil))
+	h.put("shard/1", shard.Save(stream.Everything).Entries())
 	return plan, h, cell
 }
 
@@ -152,7 +152,7 @@ func winners(t *testing.T, plan *pipeline.Plan) []stream.Entry {
 		b.Fields = append(b.Fields, v)
 	}
 	task.Batch(b, &stream.Ingested{})
-	return task.Save(nil)
+	return task.Save(stream.Everything).Entries()
 }
 
 // table reads a Parquet file as text, by column; null is "(null)".

@@ -52,9 +52,9 @@ func (n *nearby) open() *State {
 func (n *nearby) commits(f *State, from, to int64) {
 	n.t.Helper()
 	for epoch := from; epoch <= to; epoch++ {
-		p := &stream.Pointer{Epoch: epoch, Incarnation: f.incarnation, Generations: map[string]stream.Object{}}
+		p := &stream.Pointer{Epoch: epoch, Incarnation: f.incarnation, Generations: map[string]stream.Chain{}}
 		for _, owner := range []string{"shard/0", "shard/1", "partition/0"} {
-			o, err := f.Write(n.t.Context(), epoch, owner, []stream.Entry{{Key: []byte(owner), Value: fmt.Append(nil, epoch)}})
+			o, err := f.Write(n.t.Context(), epoch, &stream.Generation{Owner: owner, Entries: []stream.Entry{{Key: []byte(owner), Value: fmt.Append(nil, epoch)}}})
 			if err != nil {
 				n.t.Fatal(err)
 			}
@@ -163,7 +163,7 @@ func TestDamagedCopies(t *testing.T) {
 	}
 	n.commits(f, 1, 4)
 	_, p := n.goesOn(4, 0)
-	one := p.Generations["shard/1"]
+	one := p.Generations["shard/1"][0]
 	n.flipCopy(one)
 	n.goesOn(4, 1)
 	if u := n.copies.Usage(); u.Damaged != 1 || u.Misses != 1 || !strings.Contains(n.log.String(), "level=ERROR") || !strings.Contains(n.log.String(), one.Name) {

@@ -96,7 +96,7 @@ func (s *State) vacant(ctx context.Context) error {
 func (s *State) copyObjects(ctx context.Context, to *State, p *stream.Pointer) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(verifiers)
-	for _, object := range p.Generations {
+	for _, object := range p.Objects() {
 		group.Go(func() error {
 			content, err := s.load(ctx, object)
 			if err != nil {

@@ -31,7 +31,7 @@ func kept(t *testing.T, n int64) (fs *vfs.MemFS, pointer, object string) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return fs, "state/" + pointerName(n), "state/" + objectPath(p.Generations["shard/0"])
+	return fs, "state/" + pointerName(n), "state/" + objectPath(p.Generations["shard/0"][0])
 }
 
 // overwrite gives a file another content; nil removes it.

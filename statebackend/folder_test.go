@@ -28,10 +28,10 @@ func entries(seed, n int) []stream.Entry {
 	return all
 }
 
-func readAll(t *testing.T, f *State, o stream.Object) []stream.Entry {
+func readAll(t *testing.T, f *State, o stream.Chain) []stream.Entry {
 	t.Helper()
 	var got []stream.Entry
-	err := f.Read(context.Background(), o, func(k, v []byte) error {
+	err := f.Read(context.Background(), "shard/0", o, func(k, v []byte) error {
 		got = append(got, stream.Entry{Key: slices.Clone(k), Value: slices.Clone(v)})
 		return nil
 	})
@@ -55,7 +55,7 @@ func TestGenerationComesBackInKeyOrder(t *testing.T) {
 	f, _, _ := start(t, vfs.NewMem())
 	for _, n := range []int{0, 1, 5000} {
 		want := entries(n, n)
-		o, err := f.Write(context.Background(), 1, "shard/3", want)
+		o, err := f.Write(context.Background(), 1, &stream.Generation{Owner: "shard/3", Entries: want})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,18 +70,18 @@ func TestGenerationComesBackInKeyOrder(t *testing.T) {
 			}
 		}
 	}
-	if _, err := f.Write(context.Background(), 1, "shard/3", []stream.Entry{{Key: []byte("a")}, {Key: []byte("a")}}); err == nil {
+	if _, err := f.Write(context.Background(), 1, &stream.Generation{Owner: "shard/3", Entries: []stream.Entry{{Key: []byte("a")}, {Key: []byte("a")}}}); err == nil {
 		t.Fatal("a key that is there twice was accepted")
 	}
 }
 
 // commit writes one epoch whose only generation tells its number.
 func commit(f *State, epoch int64) error {
-	o, err := f.Write(context.Background(), epoch, "shard/0", []stream.Entry{{Key: []byte("epoch"), Value: fmt.Append(nil, epoch)}})
+	o, err := f.Write(context.Background(), epoch, &stream.Generation{Owner: "shard/0", Entries: []stream.Entry{{Key: []byte("epoch"), Value: fmt.Append(nil, epoch)}}})
 	if err != nil {
 		return err
 	}
-	return f.Commit(context.Background(), &stream.Pointer{Epoch: epoch, Incarnation: f.incarnation, Generations: map[string]stream.Object{"shard/0": o}})
+	return f.Commit(context.Background(), &stream.Pointer{Epoch: epoch, Incarnation: f.incarnation, Generations: map[string]stream.Chain{"shard/0": o}})
 }
 
 // TestCrashAnywhere cuts the power after every single operation of the file
@@ -163,11 +163,11 @@ func TestFailedWritesLeaveTheNewestEpoch(t *testing.T) {
 func TestDamageIsFound(t *testing.T) {
 	fs := vfs.NewMem()
 	f, _, _ := start(t, fs)
-	o, err := f.Write(context.Background(), 1, "shard/0", entries(1, 500))
+	o, err := f.Write(context.Background(), 1, &stream.Generation{Owner: "shard/0", Entries: entries(1, 500)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := "state/" + objectPath(o)
+	name := "state/" + objectPath(o[0])
 	content, err := readFile(fs, name)
 	if err != nil {
 		t.Fatal(err)
@@ -178,7 +178,7 @@ func TestDamageIsFound(t *testing.T) {
 		if err := writeAtomic(fs, fs.PathDir(name), fs.PathBase(name), damaged); err != nil {
 			t.Fatal(err)
 		}
-		if err := f.Read(context.Background(), o, func(_, _ []byte) error { return nil }); !errors.Is(err, ErrDamaged) {
+		if err := f.Read(context.Background(), "shard/0", o, func(_, _ []byte) error { return nil }); !errors.Is(err, ErrDamaged) {
 			t.Fatalf("bit %d flipped: %v", bit, err)
 		}
 	}
@@ -187,7 +187,7 @@ func TestDamageIsFound(t *testing.T) {
 func TestOnlyRetainedEpochsStay(t *testing.T) {
 	fs := vfs.NewMem()
 	f, _, _ := start(t, fs)
-	if _, err := f.Write(context.Background(), 9, "shard/9", entries(9, 3)); err != nil { // of an epoch that fails
+	if _, err := f.Write(context.Background(), 9, &stream.Generation{Owner: "shard/9", Entries: entries(9, 3)}); err != nil { // of an epoch that fails
 		t.Fatal(err)
 	}
 	for epoch := int64(1); epoch <= 10; epoch++ {

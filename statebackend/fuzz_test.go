@@ -30,7 +30,7 @@ func FuzzPointer(f *testing.F) {
 		}
 		if _, p, err := begin(context.Background(), folder); err == nil && p != nil {
 			for _, o := range p.Generations {
-				_ = folder.Read(context.Background(), o, func(_, _ []byte) error { return nil })
+				_ = folder.Read(context.Background(), "shard/0", o, func(_, _ []byte) error { return nil })
 			}
 			p.Epoch = 2
 			if err := folder.Commit(context.Background(), p); err != nil {

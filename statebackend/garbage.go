@@ -84,7 +84,7 @@ func (r *read) objects(to map[string]bool) {
 	if r.pointer == nil {
 		return
 	}
-	for _, object := range r.pointer.Generations {
+	for _, object := range r.pointer.Objects() {
 		to[objectPath(object)] = true
 	}
 }

@@ -30,19 +30,45 @@ func lost(err error) error {
 	return err
 }
 
-// encodeTable makes an SST of entries, sorted by key.
-func encodeTable(entries []stream.Entry) ([]byte, error) {
-	sorted := slices.Clone(entries)
-	slices.SortFunc(sorted, func(a, b stream.Entry) int { return bytes.Compare(a.Key, b.Key) })
-	for i := 1; i < len(sorted); i++ {
-		if bytes.Equal(sorted[i-1].Key, sorted[i].Key) {
-			return nil, fmt.Errorf("key %x is there twice", sorted[i].Key)
+// record is an entry of an SST, or the removal of one.
+type record struct {
+	stream.Entry
+	removed bool
+}
+
+// bytes is how long key and value are.
+func (r *record) bytes() int64 { return int64(len(r.Key) + len(r.Value)) }
+
+// recordsOf are the records of a generation, sorted by key.
+func recordsOf(g *stream.Generation) ([]record, error) {
+	records := make([]record, 0, len(g.Entries)+len(g.Removed))
+	for _, e := range g.Entries {
+		records = append(records, record{Entry: e})
+	}
+	for _, key := range g.Removed {
+		records = append(records, record{Entry: stream.Entry{Key: key}, removed: true})
+	}
+	slices.SortFunc(records, func(a, b record) int { return bytes.Compare(a.Key, b.Key) })
+	for i := 1; i < len(records); i++ {
+		if bytes.Equal(records[i-1].Key, records[i].Key) {
+			return nil, fmt.Errorf("key %x is there twice", records[i].Key)
 		}
 	}
+	return records, nil
+}
+
+// encodeTable makes an SST of records, sorted by key.
+func encodeTable(records []record) ([]byte, error) {
 	out := &memory{}
 	w := sstable.NewWriter(out, sstable.WriterOptions{BlockSize: 64 << 10, TableFormat: sstable.TableFormatPebblev4})
-	for _, e := range sorted {
-		if err := w.Set(e.Key, e.Value); err != nil {
+	for i := range records {
+		r, err := &records[i], error(nil)
+		if r.removed {
+			err = w.Delete(r.Key)
+		} else {
+			err = w.Set(r.Key, r.Value)
+		}
+		if err != nil {
 			return nil, errors.Join(err, w.Close())
 		}
 	}
@@ -85,28 +111,85 @@ func hexSum(sum xxh3.Uint128) string {
 	return hex.EncodeToString(bytes[:])
 }
 
-// decodeTable gives the entries of an SST in key order.
-func decodeTable(content []byte, each func(key, value []byte) error) error {
-	r, err := sstable.NewMemReader(content, sstable.ReaderOptions{})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	return errors.Join(eachEntry(r, each), r.Close())
+// sortedFile is an SST that is read record by record.
+type sortedFile struct {
+	reader *sstable.Reader
+	rows   sstable.Iterator
+	begun  bool
+	at     record // valid until the next
+	more   bool
 }
 
-func eachEntry(r *sstable.Reader, each func(key, value []byte) error) error {
-	it, err := r.NewIter(sstable.NoTransforms, nil, nil, sstable.AssertNoBlobHandles)
+// openFile opens an SST in memory at its first record.
+func openFile(content []byte) (*sortedFile, error) {
+	r, err := sstable.NewMemReader(content, sstable.ReaderOptions{})
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	for kv := it.First(); kv != nil; kv = it.Next() {
-		value, _, err := kv.Value(nil)
-		if err == nil {
-			err = each(kv.K.UserKey, value)
+	t := &sortedFile{reader: r}
+	if t.rows, err = r.NewIter(sstable.NoTransforms, nil, nil, sstable.AssertNoBlobHandles); err == nil {
+		err = t.next()
+	}
+	if err != nil {
+		return nil, errors.Join(err, t.close())
+	}
+	return t, nil
+}
+
+// next goes to the first record, or to the next one.
+func (t *sortedFile) next() error {
+	move := t.rows.Next
+	if !t.begun {
+		move, t.begun = t.rows.First, true
+	}
+	kv := move()
+	if t.more = kv != nil; !t.more {
+		return t.rows.Error()
+	}
+	t.at = record{Entry: stream.Entry{Key: kv.K.UserKey}, removed: kv.K.Kind() == sstable.InternalKeyKindDelete}
+	if t.at.removed {
+		return nil
+	}
+	var err error
+	t.at.Value, _, err = kv.Value(nil)
+	return err
+}
+
+func (t *sortedFile) close() error {
+	var err error
+	if t.rows != nil {
+		err = t.rows.Close()
+	}
+	return errors.Join(err, t.reader.Close())
+}
+
+// mergeFiles gives the records of SSTs, the oldest first, in key order: of each
+// key the newest.
+func mergeFiles(files []*sortedFile, each func(*record) error) error {
+	for {
+		var newest *sortedFile
+		for _, t := range files {
+			if t.more && (newest == nil || bytes.Compare(t.at.Key, newest.at.Key) <= 0) {
+				newest = t
+			}
 		}
-		if err != nil {
-			return errors.Join(err, it.Close())
+		if newest == nil {
+			return nil
+		}
+		if err := each(&newest.at); err != nil {
+			return err
+		}
+		key := newest.at.Key
+		for _, t := range files {
+			if t == newest || !t.more || !bytes.Equal(t.at.Key, key) {
+				continue
+			}
+			if err := t.next(); err != nil {
+				return err
+			}
+		}
+		if err := newest.next(); err != nil {
+			return err
 		}
 	}
-	return errors.Join(it.Error(), it.Close())
 }

@@ -17,7 +17,11 @@ import (
 )
 
 // PointerVersion is the version of the pointer format that this code writes.
-const PointerVersion = 2
+const PointerVersion = 3
+
+// oldestPointer is the oldest version that is read: in it every generation is a
+// base.
+const oldestPointer = 2
 
 // sealed is the object of a pointer: the pointer, and the XXH3-128 of its text, hex.
 type sealed struct {
@@ -131,8 +135,9 @@ func unseal(name string, content []byte) (*stream.Pointer, error) {
 	if err := json.Unmarshal(seal.Pointer, p); err != nil {
 		return nil, fmt.Errorf("the pointer %s: %w: %w", name, ErrDamaged, err)
 	}
-	if p.Version != PointerVersion {
-		return nil, fmt.Errorf("the pointer %s has version %d; this program reads version %d: use the program that wrote it, or a newer one", name, p.Version, PointerVersion)
+	if p.Version < oldestPointer || p.Version > PointerVersion {
+		return nil, fmt.Errorf("the pointer %s has version %d; this program reads versions %d to %d: use the program that wrote it, or a newer one",
+			name, p.Version, oldestPointer, PointerVersion)
 	}
 	p.Checksum = seal.Checksum
 	return p, nil
@@ -183,9 +188,10 @@ func (s *State) whole(ctx context.Context, p *stream.Pointer) error {
 	group.SetLimit(verifiers)
 	for _, owner := range slices.Sorted(maps.Keys(p.Generations)) {
 		group.Go(func() error {
-			object := p.Generations[owner]
-			if err := s.check(ctx, object); err != nil {
-				return fmt.Errorf("the state of %s in epoch %d, %s: %w", owner, p.Epoch, object.Name, err)
+			for _, object := range p.Generations[owner] {
+				if err := s.check(ctx, object); err != nil {
+					return fmt.Errorf("the state of %s in epoch %d, %s: %w", owner, p.Epoch, object.Name, err)
+				}
 			}
 			return context.Cause(ctx)
 		})

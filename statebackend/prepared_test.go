@@ -14,12 +14,12 @@ import (
 func prepare(t *testing.T, s *State, epoch int64, transactional, commit bool) *stream.Pointer {
 	t.Helper()
 	ctx := context.Background()
-	o, err := s.Write(ctx, epoch, "shard/0", []stream.Entry{{Key: []byte("k"), Value: []byte{byte(epoch)}}})
+	o, err := s.Write(ctx, epoch, &stream.Generation{Owner: "shard/0", Entries: []stream.Entry{{Key: []byte("k"), Value: []byte{byte(epoch)}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &stream.Pointer{
-		Epoch: epoch, Incarnation: s.incarnation, Generations: map[string]stream.Object{"shard/0": o},
+		Epoch: epoch, Incarnation: s.incarnation, Generations: map[string]stream.Chain{"shard/0": o},
 		Partitions: []stream.PartitionState{{ID: 0, Position: 10 * epoch}}, Visibility: stream.Visibility{Transactional: transactional},
 	}
 	if transactional {

@@ -81,16 +81,16 @@ func (l *life) run(s Store) error {
 	if err != nil {
 		return err
 	}
-	epoch := int64(0)
+	epoch, last := int64(0), map[string]stream.Chain{}
 	if p != nil {
-		epoch = p.Epoch
+		epoch, last = p.Epoch, p.Generations
 	}
 	for range 5 {
 		epoch++
-		p := &stream.Pointer{Epoch: epoch, Incarnation: n, Generations: map[string]stream.Object{}}
+		p := &stream.Pointer{Epoch: epoch, Incarnation: n, Generations: map[string]stream.Chain{}}
 		for shard := range 3 {
 			owner := fmt.Sprint("shard/", shard)
-			if p.Generations[owner], err = f.Write(ctx, epoch, owner, entries(l.random.Int(), 3)); err != nil {
+			if p.Generations[owner], err = f.Write(ctx, epoch, &stream.Generation{Owner: owner, Entries: entries(l.random.Int(), 3), Chain: last[owner]}); err != nil {
 				return err
 			}
 		}
@@ -100,6 +100,7 @@ func (l *life) run(s Store) error {
 		if err := f.Commit(ctx, p); err != nil {
 			return err
 		}
+		last = p.Generations
 		if err := l.savepoint(f, p); err != nil {
 			return err
 		}
@@ -190,7 +191,7 @@ func (l *life) holds(s Store) {
 		if r.err != nil && r.pointer == nil {
 			l.t.Fatal(r.err)
 		}
-		for _, object := range r.pointer.Generations {
+		for _, object := range r.pointer.Objects() {
 			if !slices.Contains(there, objectPath(object)) {
 				l.t.Fatalf("epoch %d names %s, which is gone", r.epoch, object.Name)
 			}

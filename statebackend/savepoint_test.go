@@ -212,7 +212,7 @@ func TestRewindRefused(t *testing.T) {
 	f := epochs(t, s, 6)
 	p, err := f.Pointer(t.Context(), 5)
 	check(t, err)
-	check(t, s.Delete(t.Context(), objectPath(p.Generations["shard/0"])))
+	check(t, s.Delete(t.Context(), objectPath(p.Generations["shard/0"][0])))
 	check(t, f.Close())
 	for _, from := range []From{{Epoch: 2}, {Epoch: 7}, {Savepoint: "none"}, {Epoch: 5}} {
 		f := Open(s, Options{Pipeline: "p", From: from})

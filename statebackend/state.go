@@ -38,6 +38,7 @@ type State struct {
 	incarnation int64        // 0: Start has not claimed one
 	damaged     atomic.Int64 // epochs that GoOn found damaged
 	rewinds     atomic.Int64 // courses that were given up for an older epoch
+	lengths     lengths
 }
 
 var _ stream.Generations = (*State)(nil)
@@ -201,39 +202,7 @@ func (s *State) fenced(ctx context.Context) error {
 	return err
 }
 
-// Write makes a machine's entries durable as one immutable object.
-func (s *State) Write(ctx context.Context, epoch int64, owner string, entries []stream.Entry) (stream.Object, error) {
-	object, err := s.write(ctx, epoch, owner, entries)
-	if err != nil {
-		return stream.Object{}, fmt.Errorf("writing generation %d of %s: %w", epoch, owner, err)
-	}
-	return object, nil
-}
-
-func (s *State) write(ctx context.Context, epoch int64, owner string, entries []stream.Entry) (stream.Object, error) {
-	content, err := encodeTable(entries)
-	if err != nil {
-		return stream.Object{}, err
-	}
-	sum := checksum(content)
-	name := path.Join(sum[:2], s.options.Pipeline, owner, fmt.Sprintf("%d-%d-%s.sst", epoch, s.incarnation, sum))
-	object := stream.Object{Name: name, Size: int64(len(content)), Checksum: sum}
-	return object, s.store.Put(ctx, objectPath(object), content)
-}
-
 func objectPath(o stream.Object) string { return path.Join(objectsName, o.Name) }
-
-// Read gives an object's entries in key order.
-func (s *State) Read(ctx context.Context, object stream.Object, each func(key, value []byte) error) error {
-	content, err := s.load(ctx, object)
-	if err == nil {
-		err = decodeTable(content, each)
-	}
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", object.Name, err)
-	}
-	return nil
-}
 
 // load reads an object and holds it against its checksum.
 func (s *State) load(ctx context.Context, object stream.Object) ([]byte, error) {

@@ -236,7 +236,7 @@ func TestStateOfEachStore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		object := objectPath(p.Generations["shard/0"])
+		object := objectPath(p.Generations["shard/0"][0])
 		whole, err := s.Get(t.Context(), object)
 		if err != nil {
 			t.Fatal(err)
@@ -272,7 +272,7 @@ func TestStateOfEachStore(t *testing.T) {
 			if p, err = f.Pointer(t.Context(), epoch+1); err != nil {
 				t.Fatal(err)
 			}
-			object = objectPath(p.Generations["shard/0"])
+			object = objectPath(p.Generations["shard/0"][0])
 		}
 	})
 }
@@ -418,7 +418,7 @@ func TestClaimsAtOnce(t *testing.T) {
 func TestOrphansAge(t *testing.T) {
 	s := bucket(t, testserver.NewS3(t), "p")
 	f := epochs(t, s, 1)
-	if _, err := f.Write(t.Context(), 2, "shard/0", entries(1, 3)); err != nil { // of an epoch that failed
+	if _, err := f.Write(t.Context(), 2, &stream.Generation{Owner: "shard/0", Entries: entries(1, 3)}); err != nil { // of an epoch that failed
 		t.Fatal(err)
 	}
 	for epoch := int64(3); epoch <= 8; epoch++ {

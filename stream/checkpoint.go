@@ -15,6 +15,7 @@ type checkpoints struct {
 	run      *Runner
 	epoch    int64 // of the last one tried
 	number   int64 // barriers so far
+	since    int64 // the number of the last one whose epoch was committed
 	requests chan chan error
 	sooner   chan struct{} // Hasten
 	failures int           // in a row
@@ -113,7 +114,7 @@ func (c *checkpoints) take(ctx context.Context, kind barrierKind) error {
 		return err
 	}
 	c.epoch++
-	b := newBarrier(c.epoch, c.number+1, kind, len(c.run.partitions), c.run.cfg.Shape.Shards, len(c.run.sinks))
+	b := newBarrier(order{c.epoch, c.number + 1, c.since, kind}, len(c.run.partitions), c.run.cfg.Shape.Shards, len(c.run.sinks))
 	if !b.last() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, c.run.cfg.Timing.Timeout, errTimeout)
@@ -124,6 +125,9 @@ func (c *checkpoints) take(ctx context.Context, kind barrierKind) error {
 		start := time.Now()
 		err = c.commit(ctx, p, b)
 		s.Commit = Seconds(time.Since(start))
+	}
+	if err == nil {
+		c.since = b.number
 	}
 	c.note(b, p, s, err)
 	return err
@@ -172,7 +176,7 @@ func (c *checkpoints) gather(ctx context.Context, b *barrier, p *Pointer, s *Che
 		p.Partitions = append(p.Partitions, m.state)
 		p.Control = min(p.Control, m.control)
 		p.Counts.add(m.counts)
-		w.write(fmt.Sprintf("partition/%d", m.state.ID), m.entries, nil)
+		w.write(fmt.Sprintf("partition/%d", m.state.ID), m.delta, nil)
 	}
 	p.Counts.Overflows += c.run.before.overflows
 	var errs error
@@ -184,7 +188,7 @@ func (c *checkpoints) gather(ctx context.Context, b *barrier, p *Pointer, s *Che
 		p.Counts.Rows += m.rows
 		p.Counts.Overflows += m.overflows
 		s.shard(&m, c.run.cfg.Shape.Workers)
-		w.write(fmt.Sprintf("shard/%d", m.shard), m.entries, &ShardTiming{ID: m.shard, Saving: Seconds(m.saving)})
+		w.write(fmt.Sprintf("shard/%d", m.shard), m.delta, &ShardTiming{ID: m.shard, Saving: Seconds(m.saving)})
 	}
 	for range c.run.sinks {
 		m, err := wait(ctx, b.sinks)

@@ -12,9 +12,7 @@ import (
 // sends the barrier to the workers and only then lets all go on: so no message
 // of the next epoch is before it in any channel, and every channel has it once.
 type barrier struct {
-	epoch     int64
-	number    int64 // how many barriers went before it in this run, plus 1
-	kind      barrierKind
+	order
 	requested time.Time
 
 	mu       sync.Mutex
@@ -33,6 +31,14 @@ type barrier struct {
 	control     int64
 }
 
+// order is what a barrier asks for.
+type order struct {
+	epoch  int64
+	number int64 // how many barriers went before it in this run, plus 1
+	since  int64 // the number of the last one whose epoch was committed; 0: none in this run
+	kind   barrierKind
+}
+
 // barrierKind says what comes after a barrier.
 type barrierKind uint8
 
@@ -49,7 +55,7 @@ func (b *barrier) last() bool { return b.kind != barrierBetween }
 type partitionMark struct {
 	state     PartitionState
 	control   int64 // controlQueue.contained
-	entries   []Entry
+	delta     *Delta
 	counts    Counts
 	delay     time.Duration // from the request to the partition's turn to it
 	alignment time.Duration // waiting for the other partitions
@@ -59,7 +65,7 @@ type partitionMark struct {
 // shardMark is what a shard leaves at a barrier.
 type shardMark struct {
 	shard     int32
-	entries   []Entry
+	delta     *Delta
 	rows      int64 // of this shard's worker so far; 0 at all but one of its shards
 	overflows int64 // since the run began
 	saving    time.Duration
@@ -73,9 +79,9 @@ type sinkMark struct {
 	err   error
 }
 
-func newBarrier(epoch, number int64, kind barrierKind, partitions, shards, sinks int) *barrier {
+func newBarrier(o order, partitions, shards, sinks int) *barrier {
 	return &barrier{
-		epoch: epoch, number: number, kind: kind, requested: time.Now(),
+		order: o, requested: time.Now(),
 		marks:    make([]partitionMark, partitions),
 		released: make(chan struct{}), recalled: make(chan struct{}),
 		shards: make(chan shardMark, shards), sinks: make(chan sinkMark, sinks),

@@ -17,7 +17,7 @@ type generationWriter struct {
 	wg    sync.WaitGroup
 
 	mu      sync.Mutex
-	objects map[string]Object
+	chains  map[string]Chain
 	errs    error
 	upload  time.Duration // the longest
 	async   time.Duration // the longest
@@ -26,14 +26,22 @@ type generationWriter struct {
 
 func newGenerationWriter(ctx context.Context, r *Runner, epoch int64) *generationWriter {
 	return &generationWriter{
-		ctx: ctx, run: r, epoch: epoch, slots: make(chan struct{}, writers), objects: map[string]Object{},
+		ctx: ctx, run: r, epoch: epoch, slots: make(chan struct{}, writers), chains: map[string]Chain{},
 	}
 }
 
-// write begins to make an owner's entries durable; shard is what the owner took
-// before, if it is one.
-func (w *generationWriter) write(owner string, entries []Entry, shard *ShardTiming) {
-	if len(entries) == 0 {
+// write begins to make an owner's delta durable (nil: none is kept); shard is what
+// the owner took before, if it is one.
+func (w *generationWriter) write(owner string, delta *Delta, shard *ShardTiming) {
+	if delta == nil {
+		return
+	}
+	g := &Generation{Owner: owner, Removed: delta.Removed}
+	if last := w.run.last.Load(); last != nil && !delta.Whole {
+		g.Chain = last.Generations[owner]
+	}
+	if delta.Empty() {
+		w.keep(owner, g.Chain)
 		return
 	}
 	handed := time.Now()
@@ -44,17 +52,27 @@ func (w *generationWriter) write(owner string, entries []Entry, shard *ShardTimi
 		woken(ctx)
 		start := time.Now()
 		w.run.cfg.Crash(CrashBeforeGeneration)
-		object, err := w.run.cfg.Generations.Write(ctx, w.epoch, owner, entries)
+		g.Entries = delta.Entries()
+		chain, err := w.run.cfg.Generations.Write(ctx, w.epoch, g)
 		w.run.cfg.Crash(CrashAfterGeneration)
 		w.mu.Lock()
-		defer w.mu.Unlock()
 		w.took(start, handed, shard)
-		if err != nil {
-			w.errs = errors.Join(w.errs, err)
-			return
+		w.errs = errors.Join(w.errs, err)
+		w.mu.Unlock()
+		if err == nil {
+			w.keep(owner, chain)
 		}
-		w.objects[owner] = object
 	})
+}
+
+// keep enters an owner's chain.
+func (w *generationWriter) keep(owner string, chain Chain) {
+	if len(chain) == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.chains[owner] = chain
 }
 
 // took notes how long a generation took, whether it was written or not. The lock
@@ -75,10 +93,15 @@ func (w *generationWriter) took(start, handed time.Time, shard *ShardTiming) {
 func (w *generationWriter) wait(p *Pointer, s *CheckpointStats) error {
 	w.wg.Wait()
 	woken(w.ctx)
-	p.Generations = w.objects
+	p.Generations = w.chains
 	s.Upload, s.Async, s.Slowest = Seconds(w.upload), Seconds(w.async), w.slowest
-	for _, o := range w.objects {
-		s.Size += o.Size
+	for _, chain := range w.chains {
+		s.Size += chain.Size()
+		for _, o := range chain {
+			if o.Epoch == w.epoch {
+				s.Written += o.Size
+			}
+		}
 	}
 	return w.errs
 }

@@ -112,10 +112,9 @@ const controlTable = "control"
 
 const controlStateVersion = 1
 
-// save appends the queue's part of a partition's state.
-func (q *controlQueue) save(dst []Entry) []Entry {
-	v := binary.LittleEndian.AppendUint64([]byte{controlStateVersion}, uint64(q.applied))
-	return append(dst, Entry{Key: []byte(controlTable), Value: v})
+// save adds the queue's part of a partition's state.
+func (q *controlQueue) save(d *Delta) {
+	d.put([]byte(controlTable), binary.LittleEndian.AppendUint64([]byte{controlStateVersion}, uint64(q.applied)))
 }
 
 // takeApplied takes the queue's part out of a partition's state.

@@ -30,12 +30,12 @@ func newDedup(layout winnerLayout, length int64) *dedup {
 
 // offer lets the picked events of a batch contend and returns how many events,
 // of these or of earlier ones, turned out to be duplicates.
-func (d *dedup) offer(b *Batch, wheres []column.Bitmap, picked []int32) (duplicates int64) {
+func (d *dedup) offer(b *Batch, wheres []column.Bitmap, picked []int32, version int64) (duplicates int64) {
 	d.hashes = resize(d.hashes, len(picked))
 	d.layout.hash(d.hashes, b.Fields, picked)
 	for n, i := range picked {
-		s := d.at(b.Times[i])
-		if s.offer(&d.layout, b, wheres, int(i), d.hashes[n]) {
+		s := d.at(b.Times[i], version)
+		if s.offer(&d.layout, b, wheres, int(i), d.hashes[n], version) {
 			duplicates++
 		}
 	}
@@ -43,15 +43,15 @@ func (d *dedup) offer(b *Batch, wheres []column.Bitmap, picked []int32) (duplica
 	return duplicates
 }
 
-// at is the span that holds an event time.
-func (d *dedup) at(t int64) *span {
+// at is the span that holds an event time, made in a version where there is none.
+func (d *dedup) at(t, version int64) *span {
 	if s := d.last; s != nil && t >= s.start && t-s.start < d.length {
 		return s
 	}
 	start := floor(t, d.length)
 	i, found := slices.BinarySearchFunc(d.spans, start, compareStart)
 	if !found {
-		d.spans = slices.Insert(d.spans, i, d.fresh(start))
+		d.spans = slices.Insert(d.spans, i, d.fresh(start, version))
 	}
 	s := d.spans[i]
 	d.use(s)
@@ -70,14 +70,14 @@ func compareStart(s *span, start int64) int {
 	return 0
 }
 
-func (d *dedup) fresh(start int64) *span {
+func (d *dedup) fresh(start, version int64) *span {
 	n := len(d.free)
 	if n == 0 {
-		return newSpan(start)
+		return newSpan(start, version)
 	}
 	s := d.free[n-1]
 	d.free = d.free[:n-1]
-	s.reset(start)
+	s.reset(start, version)
 	return s
 }
 
@@ -95,6 +95,9 @@ func (d *dedup) closing(complete int64) int {
 func (d *dedup) drop() {
 	const keptSpans = 64
 	s := d.spans[0]
+	if s.shared { // the frozen chunk keeps it
+		s.text, s.shared = nil, false
+	}
 	if d.memory != nil {
 		d.release(s)
 	} else if len(d.free) < keptSpans {

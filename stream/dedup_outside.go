@@ -1,7 +1,5 @@
 package stream
 
-import "slices"
-
 // spanOuter is what a span knows of its winners outside memory, in the encoding of
 // the task's state.
 type spanOuter struct {
@@ -28,10 +26,11 @@ func (d *dedup) use(s *span) {
 		s.outer.out, s.outer.same = false, true
 		value := d.memory.Get(s.outer.number)
 		if d.memory.err == nil {
-			d.memory.note(s.restore(&d.layout, value))
+			d.memory.note(s.append(&d.layout, value))
+			s.index(&d.layout)
 		}
 		if d.memory.err != nil {
-			*s = span{start: s.start, slots: make([]uint64, spanSlots), outer: s.outer}
+			*s = span{start: s.start, slots: make([]uint64, spanSlots), versions: s.versions, outer: s.outer}
 		}
 		d.count(s)
 		d.relieve()
@@ -75,23 +74,15 @@ func (d *dedup) moveOut(excess int64) {
 			continue
 		}
 		if !s.outer.same {
-			s.outer.number = d.memory.Put(s.outer.number, s.save(&d.layout))
+			s.outer.number = d.memory.Put(s.outer.number, s.encode(&d.layout))
 		}
 		excess -= s.outer.bytes
 		d.memory.Count(-s.outer.bytes)
-		*s = span{start: s.start, outer: spanOuter{number: s.outer.number, out: true}}
+		*s = span{start: s.start, versions: s.versions, outer: spanOuter{number: s.outer.number, out: true}}
 		if d.last == s {
 			d.last = nil
 		}
 	}
-}
-
-// saved is a span's entry in the task's state.
-func (d *dedup) saved(s *span) []byte {
-	if s.outer.out {
-		return slices.Clone(d.memory.Get(s.outer.number))
-	}
-	return s.save(&d.layout)
 }
 
 // release gives back what a span holds anywhere.

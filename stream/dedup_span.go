@@ -14,27 +14,49 @@ import (
 // lower half, the number of the key's row plus 1; at most half of the slots are
 // taken; every key is in the rows once.
 type span struct {
-	start int64 // µs
-	slots []uint64
-	rows  []uint64 // winnerLayout.words each
-	n     int      // of rows
-	text  []byte   // of the rows' strings, and of some that were replaced
-	outer spanOuter
+	start    int64 // µs
+	slots    []uint64
+	rows     []uint64 // winnerLayout.words each
+	n        int      // of rows
+	text     []byte   // of the rows' strings, and of some that were replaced; only appended to
+	shared   bool     // a frozen chunk reads text
+	versions spanVersions
+	outer    spanOuter
 }
+
+// spanVersions tell what of a span is in which generations.
+type spanVersions struct {
+	born    int64   // of the task; 0: restored
+	changed []int64 // of each chunk of spanChunk rows: of its last change
+}
+
+// change notes a change of row n.
+func (v *spanVersions) change(n int, version int64) {
+	if n/spanChunk == len(v.changed) {
+		v.changed = append(v.changed, version)
+	}
+	v.changed[n/spanChunk] = version
+}
+
+// spanChunk is how many rows make an entry of a task's state.
+const spanChunk = 1024
 
 const spanSlots = 16 // of a new table
 
-func newSpan(start int64) *span { return &span{start: start, slots: make([]uint64, spanSlots)} }
-
-// reset empties the span for another start and keeps its memory.
-func (s *span) reset(start int64) {
-	clear(s.slots)
-	s.start, s.rows, s.n, s.text = start, s.rows[:0], 0, s.text[:0]
+func newSpan(start, version int64) *span {
+	return &span{start: start, versions: spanVersions{born: version}, slots: make([]uint64, spanSlots)}
 }
 
-// offer lets event i contend for its key; it reports whether the key was there,
-// which makes one of the two events a duplicate.
-func (s *span) offer(l *winnerLayout, b *Batch, wheres []column.Bitmap, i int, hash uint64) (duplicate bool) {
+// reset empties the span for another start and keeps its memory.
+func (s *span) reset(start, version int64) {
+	clear(s.slots)
+	s.start, s.rows, s.n, s.text = start, s.rows[:0], 0, s.text[:0]
+	s.versions = spanVersions{version, s.versions.changed[:0]}
+}
+
+// offer lets event i contend for its key, in a version; it reports whether the key
+// was there, which makes one of the two events a duplicate.
+func (s *span) offer(l *winnerLayout, b *Batch, wheres []column.Bitmap, i int, hash uint64, version int64) (duplicate bool) {
 	mask := uint64(len(s.slots) - 1)
 	at := hash & mask
 	for ; s.slots[at] != 0; at = (at + 1) & mask {
@@ -42,18 +64,20 @@ func (s *span) offer(l *winnerLayout, b *Batch, wheres []column.Bitmap, i int, h
 		if slot>>32 != hash>>32 {
 			continue
 		}
-		r := (int(uint32(slot)) - 1) * l.words
-		row := s.rows[r : r+l.words]
+		n := int(uint32(slot)) - 1
+		row := s.rows[n*l.words : (n+1)*l.words]
 		if !l.sameKey(b.Fields, i, row, s.text) {
 			continue
 		}
 		if l.before(b, i, row, s.text) {
 			s.text = l.store(b, wheres, i, row, s.text)
+			s.versions.change(n, version)
 		}
 		return true
 	}
 	s.slots[at] = hash>>32<<32 | uint64(s.n+1)
 	s.text = l.store(b, wheres, i, s.grow(l), s.text)
+	s.versions.change(s.n-1, version)
 	if 2*s.n > len(s.slots) {
 		s.rehash(l)
 	}

@@ -2,7 +2,10 @@ package stream
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 )
 
 // ErrFenced is returned by Generations and ControlLog once another process has
@@ -99,11 +102,47 @@ type Entry struct {
 	Value []byte
 }
 
+// Generation is what an epoch adds to the state of its owner, a machine.
+type Generation struct {
+	Owner   string   // "shard/3", "partition/0"
+	Entries []Entry  // new, or in place of earlier ones; in any order, keys once each
+	Removed [][]byte // keys of entries that are no more; none of Entries
+	Chain   Chain    // that it is added to; nil: the entries are the whole state
+}
+
 // Object names an immutable generation file.
 type Object struct {
 	Name     string `json:"name"`
+	Epoch    int64  `json:"epoch"` // that it was written for
 	Size     int64  `json:"size"`
 	Checksum string `json:"checksum"` // XXH3-128 of the file, hex
+	Bytes    int64  `json:"bytes"`    // of its keys and values
+	Live     int64  `json:"live"`     // bytes of keys and values that a reader of the chain up to it gets
+}
+
+// Chain is an owner's state: a base, and what changed since, the oldest first.
+type Chain []Object
+
+// Size is the size of the objects, bytes.
+func (c Chain) Size() int64 {
+	size := int64(0)
+	for _, o := range c {
+		size += o.Size
+	}
+	return size
+}
+
+// UnmarshalJSON reads a list of objects, or one alone: so chains were written
+// while every generation was a base.
+func (c *Chain) UnmarshalJSON(text []byte) error {
+	if len(text) > 0 && text[0] == '{' {
+		var alone Object
+		err := json.Unmarshal(text, &alone)
+		alone.Bytes, alone.Live = alone.Size, alone.Size // near enough
+		*c = Chain{alone}
+		return err
+	}
+	return json.Unmarshal(text, (*[]Object)(c))
 }
 
 // Pointer names everything that makes up an epoch. It is the one truth about
@@ -112,11 +151,11 @@ type Pointer struct {
 	Version  int    `json:"version"`
 	Pipeline string `json:"pipeline"`
 	PlanState
-	Epoch       int64             `json:"epoch"`
-	Incarnation int64             `json:"incarnation"`
-	Shards      int               `json:"shards"`
-	Partitions  []PartitionState  `json:"partitions"`
-	Generations map[string]Object `json:"generations"` // by owner: "shard/3", "partition/0"
+	Epoch       int64            `json:"epoch"`
+	Incarnation int64            `json:"incarnation"`
+	Shards      int              `json:"shards"`
+	Partitions  []PartitionState `json:"partitions"`
+	Generations map[string]Chain `json:"generations"` // by owner
 	Frontiers
 	Control int64             `json:"control"` // so many entries of the control log, from the first on, does the epoch contain
 	Sinks   map[string][]byte `json:"sinks"`
@@ -130,6 +169,15 @@ type Pointer struct {
 type Taking struct {
 	Taken  string            `json:"taken"`            // RFC 3339
 	Timing *CheckpointTiming `json:"timing,omitempty"` // in seconds; nothing goes by it
+}
+
+// Objects are all objects that the epoch names, by owner and then the oldest first.
+func (p *Pointer) Objects() []Object {
+	var all []Object
+	for _, owner := range slices.Sorted(maps.Keys(p.Generations)) {
+		all = append(all, p.Generations[owner]...)
+	}
+	return all
 }
 
 // Frontiers are how far event time was complete.
@@ -160,11 +208,11 @@ type Generations interface {
 	// is whole. Else it is the one that was, prepared or committed; ErrDisagree where
 	// there is none such.
 	GoOn(ctx context.Context, committed *Committed) (*Pointer, error)
-	// Write makes a machine's entries durable as one immutable object; entries may
-	// come in any order, keys once each.
-	Write(ctx context.Context, epoch int64, owner string, entries []Entry) (Object, error)
-	// Read gives an object's entries in key order; a damaged one is an error.
-	Read(ctx context.Context, object Object, each func(key, value []byte) error) error
+	// Write makes a generation durable, as an immutable object added to its chain, or
+	// as one that stands for some of the chain too, and returns the new chain.
+	Write(ctx context.Context, epoch int64, g *Generation) (Chain, error)
+	// Read gives the entries of an owner's chain in key order; a damaged one is an error.
+	Read(ctx context.Context, owner string, chain Chain, each func(key, value []byte) error) error
 	// Prepare makes a pointer durable that is not committed yet, and sets its Checksum.
 	// ErrFenced where another process has claimed the store since.
 	Prepare(ctx context.Context, p *Pointer) error

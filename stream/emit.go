@@ -76,7 +76,7 @@ func (e *emitter) final(t *territory, end int64, out *Output) error {
 // provisional slides the provisional windows and emits their rows.
 func (e *emitter) provisional(t *territory, end int64, out *Output) error {
 	t.provisional.slide(t, end)
-	em := &emission{t: t, v: t.provisional, end: end, out: out, write: t.said.begin(end, len(t.provisional.windows))}
+	em := &emission{t: t, v: t.provisional, end: end, out: out, write: t.said.begin(end, e.shard.versions.now, len(t.provisional.windows))}
 	return e.emit(em)
 }
 

@@ -14,9 +14,9 @@ import (
 	"github.com/hextide/hextide/pipeline"
 )
 
-// versions are two definitions of one pipeline, one after the other, over the
+// twoPlans are two definitions of one pipeline, one after the other, over the
 // fields of testEvent.
-func versions(t *testing.T, allowed, span int64) (old, now *pipeline.Plan) {
+func twoPlans(t *testing.T, allowed, span int64) (old, now *pipeline.Plan) {
 	t.Helper()
 	dedup := ""
 	if span > 0 {
@@ -164,7 +164,7 @@ func TestEvolvedRun(t *testing.T) {
 	compared, incomplete := 0, 0
 	for seed := range uint64(6) {
 		e := &evolvedRun{t: t}
-		e.old, e.now = versions(t, int64(seed%2)*8*second, int64(seed%3)*10*second)
+		e.old, e.now = twoPlans(t, int64(seed%2)*8*second, int64(seed%3)*10*second)
 		dealt := live(seed)
 		synctest.Test(t, func(t *testing.T) {
 			e.t = t

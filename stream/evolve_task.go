@@ -26,11 +26,11 @@ func (e *evolution) partition(entries []Entry) ([]Entry, error) {
 	out := make([]Entry, 0, len(entries))
 	for _, entry := range entries {
 		if bytes.HasPrefix(entry.Key, []byte(dedupTable)) {
-			s := newSpan(0)
-			if err := s.restore(&old, entry.Value); err != nil {
+			s := newSpan(0, 0)
+			if err := s.append(&old, entry.Value); err != nil {
 				return nil, fmt.Errorf("translating %q from the definition %s: %w", entry.Key, e.old.Hash, err)
 			}
-			entry.Value = e.span(&old, &now, s).save(&now)
+			entry.Value = e.span(&old, &now, s).encode(&now)
 		}
 		out = append(out, entry)
 	}
@@ -48,7 +48,7 @@ func (e *evolution) sameWinners() bool {
 
 // span puts the winners of a span into the words of now.
 func (e *evolution) span(old, now *winnerLayout, s *span) *span {
-	to := newSpan(s.start)
+	to := newSpan(s.start, 0)
 	bit := func(row []uint64, first, i int) bool { return i != none && row[first+i>>6]>>(i&63)&1 == 1 }
 	for n := range s.n {
 		was := s.rows[n*old.words : (n+1)*old.words]

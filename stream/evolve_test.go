@@ -125,7 +125,7 @@ func (e *evolving) change(now *pipeline.Plan) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	entries, err := ev.shard(e.shard.Save(nil))
+	entries, err := ev.shard(e.shard.Save(Everything).Entries())
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -143,6 +143,7 @@ func (e *evolving) change(now *pipeline.Plan) {
 	if err := e.shard.Restore(entries); err != nil {
 		e.t.Fatal(err)
 	}
+	e.kept.since = Everything
 	frontier := e.reader.frontier
 	e.reader = newReader(e.t, now)
 	e.reader.frontier, e.reader.again, e.reader.newest = Frontier{Shard: 3, Provisional: NoTime, Final: frontier.Final}, true, frontier.Final

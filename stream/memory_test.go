@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -117,7 +116,7 @@ type memoryStore struct {
 	mu          sync.Mutex
 	power       *power
 	incarnation int64
-	objects     map[string][]Entry
+	objects     map[string]map[string][]byte // by name: entries by key; nil: removed
 	pointer     []byte
 	prepared    []byte
 	log         []ControlEntry
@@ -127,7 +126,7 @@ type memoryStore struct {
 }
 
 func newMemoryStore() *memoryStore {
-	return &memoryStore{power: &power{}, objects: map[string][]Entry{}, disk: &memoryDisk{}}
+	return &memoryStore{power: &power{}, objects: map[string]map[string][]byte{}, disk: &memoryDisk{}}
 }
 
 func (s *memoryStore) Start(context.Context) (int64, error) {
@@ -179,36 +178,52 @@ func (s *memoryStore) Prepare(_ context.Context, p *Pointer) error {
 	return err
 }
 
-func (s *memoryStore) Write(_ context.Context, epoch int64, owner string, entries []Entry) (Object, error) {
+func (s *memoryStore) Write(_ context.Context, epoch int64, g *Generation) (Chain, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.power.on(); err != nil {
-		return Object{}, err
+		return nil, err
 	}
 	if s.full > 0 {
 		s.full--
-		return Object{}, errors.New("no space left on device")
+		return nil, errors.New("no space left on device")
 	}
-	o := Object{Name: fmt.Sprintf("%s/%d/%d", owner, epoch, len(s.objects)), Size: int64(len(entries))}
-	entries = slices.Clone(entries)
-	slices.SortFunc(entries, func(a, b Entry) int { return bytes.Compare(a.Key, b.Key) })
-	s.objects[o.Name] = entries
-	return o, nil
+	o := Object{Name: fmt.Sprintf("%s/%d/%d", g.Owner, epoch, len(s.objects)), Size: int64(len(g.Entries))}
+	s.objects[o.Name] = applied(map[string][]byte{}, g)
+	return append(slices.Clone(g.Chain), o), nil
 }
 
-func (s *memoryStore) Read(_ context.Context, o Object, each func(key, value []byte) error) error {
+func (s *memoryStore) Read(_ context.Context, _ string, chain Chain, each func(key, value []byte) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	entries, ok := s.objects[o.Name]
-	if !ok {
-		return fmt.Errorf("no object %s", o.Name)
+	all := map[string][]byte{}
+	for _, o := range chain {
+		entries, ok := s.objects[o.Name]
+		if !ok {
+			return fmt.Errorf("no object %s", o.Name)
+		}
+		maps.Copy(all, entries)
 	}
-	for _, e := range entries {
-		if err := each(e.Key, e.Value); err != nil {
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if all[key] == nil {
+			continue
+		}
+		if err := each([]byte(key), all[key]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// applied adds a generation to entries by key; a key that is removed has nil.
+func applied(to map[string][]byte, g *Generation) map[string][]byte {
+	for _, key := range g.Removed {
+		to[string(key)] = nil
+	}
+	for _, e := range g.Entries {
+		to[string(e.Key)] = e.Value
+	}
+	return to
 }
 
 func (s *memoryStore) Commit(_ context.Context, p *Pointer) error {

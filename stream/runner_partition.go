@@ -196,7 +196,8 @@ func (p *partition) barrier(ctx context.Context, b *barrier) (done bool, err err
 		control: p.queue.contained(), counts: p.task.Counts(), delay: delay,
 	}
 	if p.run.keeps(b) {
-		mark.entries = p.queue.save(p.task.Save(nil))
+		mark.delta = p.task.Save(b.since)
+		p.queue.save(mark.delta)
 		if err := p.task.options.memory.failed(); err != nil {
 			return false, err
 		}

@@ -33,8 +33,8 @@ func (s *listSink) Close() error                          { return nil }
 func TestSinkAligns(t *testing.T) {
 	sink := &listSink{}
 	d := &drain{sink: sink, workers: 2, crash: func(string) {}}
-	first := newBarrier(1, 1, barrierBetween, 0, 0, 1)
-	last := newBarrier(2, 2, barrierStop, 0, 0, 1)
+	first := newBarrier(order{epoch: 1, number: 1, kind: barrierBetween}, 0, 0, 1)
+	last := newBarrier(order{epoch: 2, number: 2, kind: barrierStop}, 0, 0, 1)
 	write := func(n, number int64) delivery {
 		return delivery{output: &Output{Late: []LateRecord{{Position: n}}}, number: number}
 	}
@@ -64,7 +64,7 @@ func TestSinkHoldsEarlyOnesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sink := &listSink{}
 		d := &drain{sink: sink, workers: 2, in: make(chan delivery, queue), places: make(chan struct{}, places), crash: func(string) {}}
-		between, last := newBarrier(1, 1, barrierBetween, 0, 0, 1), newBarrier(2, 2, barrierStop, 0, 0, 1)
+		between, last := newBarrier(order{epoch: 1, number: 1, kind: barrierBetween}, 0, 0, 1), newBarrier(order{epoch: 2, number: 2, kind: barrierStop}, 0, 0, 1)
 		var sent atomic.Int64
 		var blocked atomic.Int64
 		send := func(m delivery) {

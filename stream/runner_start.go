@@ -239,6 +239,7 @@ func (r *Runner) restore(ctx context.Context, p *Pointer) error {
 	r.cfg.Logger.Info("restored", "epoch", p.Epoch, "incarnation", r.incarnation)
 	r.before.incomplete.Store(&p.Incomplete)
 	if e := r.before.evolution; e != nil {
+		r.checkpoints.since = Everything
 		columns := e.incomplete(p, accepted)
 		r.before.incomplete.Store(&columns)
 		r.cfg.Logger.Info("the definition has changed, the state goes on with the new one", e.summary()...)

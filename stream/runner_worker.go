@@ -224,7 +224,7 @@ func (w *worker) pass(ctx context.Context, b *barrier) error {
 		start := time.Now()
 		mark := shardMark{shard: s.id, overflows: s.shard.Stats().Overflows}
 		if w.run.keeps(b) {
-			mark.entries = s.shard.Save(nil)
+			mark.delta = s.shard.Save(b.since)
 			if err := s.shard.options.memory.failed(); err != nil {
 				return err
 			}

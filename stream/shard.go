@@ -36,6 +36,7 @@ type Shard struct {
 	done        frontiers // Invariant: everything at or before is closed; whole panes
 	told        frontiers // in the last output
 	again       bool      // told by an earlier incarnation, of which nobody may have heard
+	versions    versions
 	stats       ShardStats
 	movable     []movable
 }
@@ -86,7 +87,7 @@ func newShard(sh *shape, id int32, o ShardOptions) *Shard {
 	none := frontiers{NoTime, NoTime}
 	s := &Shard{
 		shape: sh, id: id, options: o, byID: map[geo.Territory]*territory{},
-		asked: none, done: none, told: none,
+		asked: none, done: none, told: none, versions: newVersions(),
 	}
 	s.emitter = newEmitter(s)
 	if o.memory != nil {
@@ -131,7 +132,7 @@ func (s *Shard) territory(id geo.Territory) (*territory, error) {
 	if t := s.byID[id]; t != nil {
 		return t, nil
 	}
-	t, err := newTerritory(s.shape, id, s.twice())
+	t, err := newTerritory(s.shape, id, s.twice(), &s.versions)
 	if err != nil {
 		return nil, err
 	}
@@ -267,6 +268,7 @@ func (s *Shard) behind(next turn) {
 // close closes one pane of one territory.
 func (s *Shard) close(t *territory, at turn, out *Output) error {
 	s.stats.Panes++
+	t.changed = s.versions.now
 	if at.later {
 		return errors.Join(s.emitter.provisional(t, at.at, out), s.options.memory.failed())
 	}

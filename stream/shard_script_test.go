@@ -66,7 +66,7 @@ func (s *shardScript) run(t *testing.T, d *datadriven.TestData) (string, error) 
 		}
 		return text, err
 	case "restart":
-		saved := s.shard.Save(nil)
+		saved := s.shard.Save(Everything).Entries()
 		var text strings.Builder
 		for _, e := range saved {
 			fmt.Fprintf(&text, "%c %x\n", e.Key[0], e.Key[1:])

@@ -1,9 +1,9 @@
 package stream
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/hextide/hextide/aggregate"
@@ -45,22 +45,57 @@ func shardKey(table byte, territory geo.Territory, cell uint64, time int64) []by
 	return binary.BigEndian.AppendUint64(k, uint64(time)^1<<63)
 }
 
-// Save appends the shard's whole state. Equal states of one history have equal
-// bytes.
-func (s *Shard) Save(dst []Entry) []Entry {
+// Save freezes what of the shard's state changed since a version, the number of
+// the last committed epoch's barrier; Everything: the whole state. Equal whole
+// states of one history have equal bytes. A shard that nothing has reached has
+// none.
+func (s *Shard) Save(since int64) *Delta {
+	d, since := s.versions.begin(since)
+	if len(s.territories) == 0 {
+		return d
+	}
 	w := entryWriter{out: []byte{shardStateVersion}}
 	for _, f := range []frontiers{s.asked, s.done, s.told} {
 		w.time(f.provisional)
 		w.time(f.final)
 	}
-	dst = append(dst, Entry{Key: shardKey(tableShard, 0, 0, 0), Value: w.out})
+	d.put(shardKey(tableShard, 0, 0, 0), w.out)
 	for _, t := range s.territories {
-		dst = t.save(dst)
+		t.save(d, since)
 	}
-	return dst
+	return d
 }
 
-func (t *territory) save(dst []Entry) []Entry {
+func (t *territory) save(d *Delta, since int64) {
+	if t.changed > since {
+		d.put(shardKey(tableTerritory, t.id, 0, 0), t.saveEnds())
+	}
+	for _, p := range t.panes.All() {
+		if p.Changed > since {
+			for p := range t.panes.Each(p.Start, p.Start+1) {
+				d.add(shardKey(tablePane, t.id, 0, p.Start), t.freezePane(p).save)
+			}
+		}
+	}
+	for _, s := range t.said.list {
+		if s.born > since {
+			d.add(shardKey(tableSaid, t.id, 0, s.end), s.clone().save)
+		}
+	}
+	for i, m := range t.models {
+		if m.changed > since {
+			d.put(shardKey(tableModel, t.id, uint64(i), 0), m.save())
+		}
+		for f := range m.forecasts {
+			if f := &m.forecasts[f]; f.born > since {
+				d.put(shardKey(tableForecast, t.id, uint64(i), f.at), f.save())
+			}
+		}
+	}
+}
+
+// saveEnds writes where a territory's windows end and what was told of them.
+func (t *territory) saveEnds() []byte {
 	w := entryWriter{out: []byte{shardStateVersion}}
 	w.time(t.final.end())
 	for _, live := range t.final.live {
@@ -73,57 +108,58 @@ func (t *territory) save(dst []Entry) []Entry {
 		}
 	}
 	t.touched.save(&w)
-	dst = append(dst, Entry{Key: shardKey(tableTerritory, t.id, 0, 0), Value: w.out})
-	for p := range t.panes.Each(math.MinInt64, math.MaxInt64) {
-		dst = append(dst, Entry{Key: shardKey(tablePane, t.id, 0, p.Start), Value: t.savePane(p)})
-	}
-	for _, s := range t.said.list {
-		dst = append(dst, Entry{Key: shardKey(tableSaid, t.id, 0, s.end), Value: s.save()})
-	}
-	for i, m := range t.models {
-		w := entryWriter{out: []byte{shardStateVersion}}
-		for _, x := range []int64{m.next, m.first, m.silent} {
-			w.time(x)
-		}
-		dst = append(dst, Entry{Key: shardKey(tableModel, t.id, uint64(i), 0), Value: m.demand.AppendState(w.out)})
-		for f := range m.forecasts {
-			dst = append(dst, Entry{Key: shardKey(tableForecast, t.id, uint64(i), m.forecasts[f].at), Value: m.forecasts[f].save()})
-		}
-	}
-	return dst
+	return w.out
 }
 
-// savePane writes a pane's cells in ascending order; each has a bit that says
-// whether it is the territory's own.
-func (t *territory) savePane(p *aggregate.Pane) []byte {
-	order := make([]aggregate.Ordered, len(p.Slots))
-	for i, s := range p.Slots {
-		order[i] = aggregate.Ordered{Cell: t.table.Cell(s), Slot: int32(i)}
+func (m *territoryModel) save() []byte {
+	w := entryWriter{out: []byte{shardStateVersion}}
+	for _, x := range []int64{m.next, m.first, m.silent} {
+		w.time(x)
 	}
-	slices.SortFunc(order, func(a, b aggregate.Ordered) int {
-		if a.Cell < b.Cell {
-			return -1
+	return m.demand.AppendState(w.out)
+}
+
+// frozenPane is a pane as it was: its cells with the bit that says whether a cell
+// is the territory's own, and their measures, in no order.
+type frozenPane struct {
+	cells    []uint64 // packCell<<1 | own
+	measures []aggregate.MeasureColumn
+}
+
+func (t *territory) freezePane(p *aggregate.Pane) *frozenPane {
+	f := &frozenPane{cells: make([]uint64, len(p.Slots)), measures: make([]aggregate.MeasureColumn, len(p.Measures))}
+	for i, s := range p.Slots {
+		f.cells[i] = packCell(t.table.Cell(s)) << 1
+		if t.places[s].own {
+			f.cells[i] |= 1
 		}
-		return 1
-	})
+	}
+	for m := range p.Measures {
+		f.measures[m] = aggregate.MeasureColumn{Lo: slices.Clone(p.Measures[m].Lo), Hi: slices.Clone(p.Measures[m].Hi)}
+	}
+	return f
+}
+
+// save writes the cells in ascending order.
+func (f *frozenPane) save() []byte {
+	order := make([]int32, len(f.cells))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(f.cells[a], f.cells[b]) })
 	w := entryWriter{out: make([]byte, 1, 8+8*len(order))}
 	w.out[0] = shardStateVersion
 	w.number(uint64(len(order)))
 	before := uint64(0)
-	for _, o := range order {
-		own := uint64(0)
-		if t.places[p.Slots[o.Slot]].own {
-			own = 1
-		}
-		packed := packCell(o.Cell)<<1 | own
-		w.number(packed - before)
-		before = packed
+	for _, i := range order {
+		w.number(f.cells[i] - before)
+		before = f.cells[i]
 	}
-	for m := range p.Measures {
-		c := &p.Measures[m]
+	for m := range f.measures {
+		c := &f.measures[m]
 		w.bit(c.Hi != nil)
-		for _, o := range order {
-			w.value(c, int(o.Slot))
+		for _, i := range order {
+			w.value(c, int(i))
 		}
 	}
 	return w.out
@@ -133,6 +169,15 @@ func (t *territory) savePane(p *aggregate.Pane) []byte {
 func packCell(c geo.Cell) uint64 { return uint64(c) & (1<<59 - 1) }
 
 func unpackCell(v uint64) geo.Cell { return geo.Cell(v | 1<<59) }
+
+func (s *said) clone() *said {
+	c := &said{levels: slices.Clone(s.levels)}
+	for i := range c.levels {
+		l := &c.levels[i]
+		l.rows, l.markers = slices.Clone(l.rows), slices.Clone(l.markers)
+	}
+	return c
+}
 
 func (s *said) save() []byte {
 	w := entryWriter{out: []byte{shardStateVersion}}
@@ -262,11 +307,11 @@ func (t *territory) loadPane(r *entryReader, start int64) {
 	for i, c := range cells {
 		slots[i] = t.slot(c, own[i])
 	}
-	t.enter(start, aggregate.Entries{Slots: slots, Measures: columns}, slices.Contains(own, true))
+	t.enter(start, 0, aggregate.Entries{Slots: slots, Measures: columns}, slices.Contains(own, true))
 }
 
 func (t *territory) loadSaid(r *entryReader, end int64) {
-	s := t.said.begin(end, 1+len(t.levels))
+	s := t.said.begin(end, 0, 1+len(t.levels))
 	for i := range s.levels {
 		s.levels[i].load(r)
 	}
@@ -274,6 +319,7 @@ func (t *territory) loadSaid(r *entryReader, end int64) {
 
 // restored slides the windows to where they were, over the panes that are there now.
 func (t *territory) restored() error {
+	t.changed = 0
 	slices.SortFunc(t.said.list, func(a, b *said) int {
 		if a.end < b.end {
 			return -1
@@ -281,6 +327,7 @@ func (t *territory) restored() error {
 		return 1
 	})
 	for _, m := range t.models {
+		m.changed = 0
 		slices.SortFunc(m.forecasts, func(a, b forecast) int {
 			if a.at < b.at {
 				return -1

@@ -262,11 +262,12 @@ type driver struct {
 	o      ShardOptions
 	bytes  int64 // of memory that the shard may use; 0: no bound
 	moved  int64 // values moved out before the last restart
+	kept   *keeper
 }
 
 func newDriver(t *rapid.T, plan *pipeline.Plan, o ShardOptions) *driver {
 	o.MaxPanes = rapid.IntRange(1, 5).Draw(t, "panes a step")
-	d := &driver{t: t, plan: plan, reader: newReader(t, plan), o: o}
+	d := &driver{t: t, plan: plan, reader: newReader(t, plan), o: o, kept: newKeeper()}
 	d.bytes = rapid.SampledFrom([]int64{0, 1, 400, 2000}).Draw(t, "memory")
 	d.shard = d.fresh()
 	return d
@@ -292,7 +293,7 @@ func (d *driver) merge(p *Partials) {
 	}
 }
 
-// step steps once, and perhaps restarts from a checkpoint.
+// step steps once, perhaps meets a barrier and perhaps restarts from a checkpoint.
 func (d *driver) step() bool {
 	var out Output
 	more, err := d.shard.Step(&out)
@@ -300,37 +301,31 @@ func (d *driver) step() bool {
 		d.t.Fatal(err)
 	}
 	d.reader.read(&out)
-	if rapid.IntRange(0, 4).Draw(d.t, "restart") == 0 {
+	switch rapid.IntRange(0, 6).Draw(d.t, "checkpoint") {
+	case 0:
 		d.restart()
+	case 1:
+		d.kept.take(d.t, d.shard, &d.shard.versions, rapid.Bool().Draw(d.t, "committed"))
 	}
 	return more
 }
 
 func (d *driver) restart() {
-	saved := d.shard.Save(nil)
-	if !slices.IsSortedFunc(keysOf(saved), strings.Compare) {
-		slices.SortFunc(saved, func(a, b Entry) int { return cmp.Compare(string(a.Key), string(b.Key)) })
-	}
+	d.kept.take(d.t, d.shard, &d.shard.versions, true)
+	saved := d.kept.list()
 	d.shard = d.fresh()
 	if err := d.shard.Restore(saved); err != nil {
 		d.t.Fatal(err)
 	}
+	d.kept.restarted()
 	d.reader.again = true
-	again := d.shard.Save(nil)
+	again := d.shard.Save(Everything).Entries()
 	slices.SortFunc(again, func(a, b Entry) int { return cmp.Compare(string(a.Key), string(b.Key)) })
 	for i := range saved {
 		if string(saved[i].Key) != string(again[i].Key) || string(saved[i].Value) != string(again[i].Value) {
 			d.t.Fatalf("entry %x is %x after a restart, was %x", saved[i].Key, again[i].Value, saved[i].Value)
 		}
 	}
-}
-
-func keysOf(entries []Entry) []string {
-	keys := make([]string, len(entries))
-	for i, e := range entries {
-		keys[i] = string(e.Key)
-	}
-	return keys
 }
 
 // run lets events arrive in any order that the frontiers allow, and ends.

@@ -94,7 +94,7 @@ type HeldForecast struct {
 
 // ObjectReader reads the objects that pointers name; Generations is one.
 type ObjectReader interface {
-	Read(ctx context.Context, object Object, each func(key, value []byte) error) error
+	Read(ctx context.Context, owner string, chain Chain, each func(key, value []byte) error) error
 }
 
 // VisitState restores the machines of an epoch as a restart does, one after
@@ -142,12 +142,12 @@ func (p *Pointer) madeWith(plan *pipeline.Plan) error {
 
 // readEntries reads an owner's generation, in key order; none: it has nothing.
 func readEntries(ctx context.Context, from ObjectReader, p *Pointer, owner string) ([]Entry, error) {
-	object, ok := p.Generations[owner]
+	chain, ok := p.Generations[owner]
 	if !ok {
 		return nil, nil
 	}
 	var entries []Entry
-	err := from.Read(ctx, object, func(key, value []byte) error {
+	err := from.Read(ctx, owner, chain, func(key, value []byte) error {
 		entries = append(entries, Entry{Key: bytes.Clone(key), Value: bytes.Clone(value)})
 		return nil
 	})

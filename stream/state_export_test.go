@@ -264,12 +264,12 @@ func TestVisitHistory(t *testing.T) {
 				}
 			}
 		}
-		entries := s.Save(nil)
+		entries := s.Save(Everything).Entries()
 		again, err := restoreShard(plan, 0, entries)
 		if err != nil || again.options.FinalOnly != finalOnly {
 			t.Fatalf("history %v: %v", finalOnly, err)
 		}
-		for i, e := range again.Save(nil) {
+		for i, e := range again.Save(Everything).Entries() {
 			if !bytes.Equal(e.Value, entries[i].Value) {
 				t.Errorf("history %v: %x is another", finalOnly, e.Key)
 			}

@@ -67,7 +67,7 @@ func lived(f *testing.F, plan *pipeline.Plan) []Entry {
 			}
 		}
 	}
-	return s.Save(nil)
+	return s.Save(Everything).Entries()
 }
 
 // Whatever stands in a shard's state: it is refused with ErrState, or it is a
@@ -94,7 +94,7 @@ func FuzzShardRestore(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := restored(t, s.Save(nil)); err != nil {
+		if _, err := restored(t, s.Save(Everything).Entries()); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -110,7 +110,9 @@ func FuzzTaskRestore(f *testing.F) {
 	lived.Flush(&out)
 	q := controlQueue{applied: 3}
 	spans := 0
-	for _, e := range q.save(lived.Save(nil)) {
+	saved := lived.Save(Everything)
+	q.save(saved)
+	for _, e := range saved.Entries() {
 		f.Add(e.Key, e.Value)
 		if strings.HasPrefix(string(e.Key), dedupTable) {
 			spans++
@@ -125,7 +127,7 @@ func FuzzTaskRestore(f *testing.F) {
 			task := newTask(testIntake(t, 10*second, 20*second), 0, TaskOptions{From: NoTime})
 			if err = task.Restore(rest); err == nil {
 				again := newTask(testIntake(t, 10*second, 20*second), 0, TaskOptions{From: NoTime})
-				if err := again.Restore(task.Save(nil)); err != nil {
+				if err := again.Restore(task.Save(Everything).Entries()); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -86,7 +86,7 @@ type MemoryStats struct {
 type CheckpointStats struct {
 	Epoch     int64
 	Committed int64 // the newest epoch that is
-	Size      int64 // bytes
+	CheckpointSize
 	CheckpointTiming
 	Duration  time.Duration
 	Ended     time.Time // the last one, committed or failed
@@ -96,6 +96,12 @@ type CheckpointStats struct {
 	LastError string   // of the last one; empty: it was committed
 	Failure   *Failure // the last one that failed in this run; nil: none
 	Degraded  bool     // so many failed in a row that somebody should look
+}
+
+// CheckpointSize is in bytes.
+type CheckpointSize struct {
+	Size    int64 // all that the epoch names
+	Written int64 // what of it is new
 }
 
 // partitionCounters are read by other goroutines than the partition's.

@@ -23,6 +23,7 @@ type Task struct {
 	counts    Counts
 	dead      [reasons]int64
 	dedup     *dedup // nil: the plan has none
+	versions  versions
 	panes     accumulation
 	routes    *routes
 	scratch   taskScratch
@@ -84,6 +85,7 @@ func newTask(in *intake, partition int32, o TaskOptions) *Task {
 		accepted: NoTime,
 		panes:    accumulation{measures: in.measures, length: in.pane},
 		routes:   newRoutes(in.territories),
+		versions: newVersions(),
 	}
 	if in.span > 0 {
 		t.dedup = newDedup(in.winners(), in.span)
@@ -104,7 +106,7 @@ func (t *Task) Part(b *Batch, from, to int, out *Ingested) {
 	t.evaluate(b)
 	t.admit(b, from, to, out)
 	if t.dedup != nil {
-		t.counts.Duplicates += t.dedup.offer(b, t.scratch.wheres, t.scratch.picked)
+		t.counts.Duplicates += t.dedup.offer(b, t.scratch.wheres, t.scratch.picked, t.versions.now)
 	} else if len(t.scratch.picked) > 0 {
 		t.pick(b)
 		t.aggregate()
@@ -206,6 +208,9 @@ func (t *Task) closeSpans(complete int64) {
 		t.dedup.use(s)
 		t.pickWinners(s)
 		t.aggregate()
+		for c := range s.versions.changed {
+			t.versions.remove(chunkKey(s.start, c), s.versions.born)
+		}
 		t.dedup.drop()
 	}
 }

@@ -66,7 +66,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "join":
 		task.Join(s.minimum.global(), &s.out)
 	case "restart":
-		saved := task.Save(nil)
+		saved := task.Save(Everything).Entries()
 		task = newTask(s.in, int32(p), TaskOptions{From: NoTime})
 		if err := task.Restore(saved); err != nil {
 			return err.Error()

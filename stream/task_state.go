@@ -6,17 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/hextide/hextide/column"
 )
 
 // The tables of a task's state. Keys are the table's name, and for a span its
 // start as 8 bytes, big-endian with the sign bit turned, so that keys order by
-// time. All integers of the values are little-endian.
+// time, and the chunk of its rows, 4 bytes, big-endian. All integers of the values
+// are little-endian.
 //
-//	"task"          version | watermark | passed provisional, final, idle | accepted | counts | dead by reason
-//	"dedup|" start  version | rows | words | per row: the words before the fields, then field by field
-//	                8 bytes, or a string's length (4) and bytes
+//	"task"                version | watermark | passed provisional, final, idle | accepted | counts | dead by reason
+//	"dedup|" start chunk  version | rows | words | per row: the words before the fields, then field by field
+//	                      8 bytes, or a string's length (4) and bytes
+//
+// A span whose key has no chunk is whole: so spans were kept once.
 const (
 	taskTable  = "task"
 	dedupTable = "dedup|"
@@ -28,9 +32,11 @@ const taskStateVersion = 1
 // ErrState marks stored state that cannot be what was saved.
 var ErrState = errors.New("damaged or foreign state")
 
-// Save appends the task's state. Partials must have been flushed before: they
-// are in the shards' state.
-func (t *Task) Save(dst []Entry) []Entry {
+// Save freezes what of the task's state changed since a version, the number of the
+// last committed epoch's barrier; Everything: the whole state. Partials must have
+// been flushed before: they are in the shards' state.
+func (t *Task) Save(since int64) *Delta {
+	d, since := t.versions.begin(since)
 	v := []byte{taskStateVersion}
 	idle := int64(0)
 	if t.passed.Idle {
@@ -46,13 +52,19 @@ func (t *Task) Save(dst []Entry) []Entry {
 	for _, x := range t.dead {
 		v = binary.LittleEndian.AppendUint64(v, uint64(x))
 	}
-	dst = append(dst, Entry{Key: []byte(taskTable), Value: v})
-	if t.dedup != nil {
-		for _, s := range t.dedup.spans {
-			dst = append(dst, Entry{Key: spanKey(s.start), Value: t.dedup.saved(s)})
+	d.put([]byte(taskTable), v)
+	if t.dedup == nil {
+		return d
+	}
+	for _, s := range t.dedup.spans {
+		for c, changed := range s.versions.changed {
+			if changed > since {
+				t.dedup.use(s)
+				d.add(chunkKey(s.start, c), s.freeze(&t.dedup.layout, c).save)
+			}
 		}
 	}
-	return dst
+	return d
 }
 
 // Restore brings a new task to a saved state.
@@ -71,7 +83,15 @@ func (t *Task) Restore(entries []Entry) error {
 			return fmt.Errorf("restoring %q of partition %d: %w", e.Key, t.partition, err)
 		}
 	}
-	return nil
+	if t.dedup != nil {
+		for _, s := range t.dedup.spans {
+			if !s.outer.out { // else when it comes back
+				s.index(&t.dedup.layout)
+			}
+		}
+		t.dedup.changed()
+	}
+	return t.options.memory.failed()
 }
 
 func (t *Task) restoreTask(value []byte) error {
@@ -90,50 +110,107 @@ func (t *Task) restoreTask(value []byte) error {
 	return r.end()
 }
 
+// restoreSpan appends a chunk to its span, or takes a span that is whole.
 func (t *Task) restoreSpan(e Entry) error {
 	key := e.Key[len(dedupTable):]
-	if t.dedup == nil || len(key) != 8 {
+	whole := len(key) == spanKeyBytes
+	if t.dedup == nil || !whole && len(key) != spanKeyBytes+chunkKeyBytes {
 		return fmt.Errorf("%w: a dedup span", ErrState)
 	}
-	s := newSpan(int64(binary.BigEndian.Uint64(key) ^ 1<<63))
-	if n := len(t.dedup.spans); n > 0 && t.dedup.spans[n-1].start >= s.start {
+	start := int64(binary.BigEndian.Uint64(key) ^ 1<<63)
+	var s *span
+	if n := len(t.dedup.spans); n > 0 {
+		s = t.dedup.spans[n-1]
+	}
+	if s != nil && s.start > start {
 		return fmt.Errorf("%w: dedup spans do not ascend", ErrState)
 	}
-	if err := s.restore(&t.dedup.layout, e.Value); err != nil {
+	chunk, first := 0, s == nil || s.start < start
+	if !whole {
+		chunk = int(binary.BigEndian.Uint32(key[spanKeyBytes:]))
+	}
+	if first {
+		s = newSpan(start, 0)
+		t.dedup.spans = append(t.dedup.spans, s)
+	}
+	if s.n != chunk*spanChunk {
+		return fmt.Errorf("%w: chunk %d of a dedup span comes after %d rows", ErrState, chunk, s.n)
+	}
+	version := int64(0)
+	if whole { // it is kept in chunks from now on
+		version = t.versions.now
+		t.versions.remove(e.Key, 0)
+	}
+	t.dedup.use(s)
+	from := s.n
+	if err := s.append(&t.dedup.layout, e.Value); err != nil {
 		return err
 	}
-	t.dedup.spans = append(t.dedup.spans, s)
+	for n := from; n < s.n; n++ {
+		s.versions.change(n, version)
+	}
+	if !whole && s.n-chunk*spanChunk > spanChunk {
+		return fmt.Errorf("%w: a chunk of %d rows", ErrState, s.n-chunk*spanChunk)
+	}
 	t.dedup.changed()
 	return t.options.memory.failed()
 }
 
-func spanKey(start int64) []byte {
-	return binary.BigEndian.AppendUint64([]byte(dedupTable), uint64(start)^1<<63)
+// Bytes of the parts of a chunk's key.
+const (
+	spanKeyBytes  = 8
+	chunkKeyBytes = 4
+)
+
+func chunkKey(start int64, chunk int) []byte {
+	k := binary.BigEndian.AppendUint64([]byte(dedupTable), uint64(start)^1<<63)
+	return binary.BigEndian.AppendUint32(k, uint32(chunk))
 }
 
-func (s *span) save(l *winnerLayout) []byte {
-	v := []byte{taskStateVersion}
-	v = binary.LittleEndian.AppendUint64(v, uint64(s.n))
+// frozenChunk is some of a span's rows as they were.
+type frozenChunk struct {
+	layout *winnerLayout
+	rows   []uint64
+	text   []byte // of the span, which only adds to it
+}
+
+func (s *span) freeze(l *winnerLayout, chunk int) *frozenChunk {
+	s.shared = true
+	from, to := chunk*spanChunk*l.words, min((chunk+1)*spanChunk, s.n)*l.words
+	return &frozenChunk{layout: l, rows: slices.Clone(s.rows[from:to]), text: s.text[:len(s.text):len(s.text)]}
+}
+
+func (f *frozenChunk) save() []byte {
+	l := f.layout
+	v := make([]byte, 1, 17+8*len(f.rows))
+	v[0] = taskStateVersion
+	v = binary.LittleEndian.AppendUint64(v, uint64(len(f.rows)/l.words))
 	v = binary.LittleEndian.AppendUint64(v, uint64(l.words))
-	for r := 0; r < len(s.rows); r += l.words {
-		row := s.rows[r : r+l.words]
+	for r := 0; r < len(f.rows); r += l.words {
+		row := f.rows[r : r+l.words]
 		for _, w := range row[:l.fieldsStart()] {
 			v = binary.LittleEndian.AppendUint64(v, w)
 		}
-		for f, k := range l.kinds {
-			at := l.fields[f]
+		for i, k := range l.kinds {
+			at := l.fields[i]
 			if k != column.String {
 				v = binary.LittleEndian.AppendUint64(v, row[at])
 				continue
 			}
 			v = binary.LittleEndian.AppendUint32(v, uint32(row[at+1]))
-			v = append(v, s.text[row[at]:row[at]+row[at+1]]...)
+			v = append(v, f.text[row[at]:row[at]+row[at+1]]...)
 		}
 	}
 	return v
 }
 
-func (s *span) restore(l *winnerLayout, value []byte) error {
+// encode writes all rows.
+func (s *span) encode(l *winnerLayout) []byte {
+	return (&frozenChunk{layout: l, rows: s.rows, text: s.text}).save()
+}
+
+// append appends the rows of a chunk, or of all; the slots are left to index.
+func (s *span) append(l *winnerLayout, value []byte) error {
 	r := stateReader{rest: value}
 	r.version(taskStateVersion)
 	n, words := r.int(), r.int()
@@ -159,11 +236,7 @@ func (s *span) restore(l *winnerLayout, value []byte) error {
 			s.text = append(s.text, text...)
 		}
 	}
-	if err := r.end(); err != nil {
-		return err
-	}
-	s.index(l)
-	return nil
+	return r.end()
 }
 
 // stateReader reads a value from its front; after the first thing that does not

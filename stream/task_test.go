@@ -129,7 +129,7 @@ func runTask(t testing.TB, in *intake, events []testEvent, cut func(left int) in
 		return newTask(in, 3, TaskOptions{From: NoTime, memory: m.share("partition/3")})
 	}
 	task := begin()
-	got := merged{}
+	got, kept := merged{}, newKeeper()
 	var records []string
 	var out Ingested
 	passed := int64(NoTime)
@@ -159,11 +159,16 @@ func runTask(t testing.TB, in *intake, events []testEvent, cut func(left int) in
 			take()
 		}
 		if restored {
-			saved := task.Save(nil)
+			kept.take(t, task, &task.versions, true)
+			if n%3 == 0 { // it goes on
+				kept.take(t, task, &task.versions, false)
+				continue
+			}
 			task = begin()
-			if err := task.Restore(saved); err != nil {
+			if err := task.Restore(kept.list()); err != nil {
 				t.Fatal(err)
 			}
+			kept.restarted()
 		}
 	}
 	end := int64(NoTime)

@@ -28,9 +28,16 @@ type territory struct {
 	provisional *view   // nil: rows are final at once
 	open        opening // for lookups
 	models      []*territoryModel
-	said        saidList // provisional rows that are not final yet
-	touched     spans    // window ends whose provisional rows may have changed
-	scratch     territoryScratch
+	told
+	versions *versions
+	scratch  territoryScratch
+}
+
+// told is what rows have told, and what of it may be otherwise by now.
+type told struct {
+	said    saidList // provisional rows that are not final yet
+	touched spans    // window ends whose provisional rows may have changed
+	changed int64    // version of touched, and of where the views end
 }
 
 // place is where a cell of the table lies.
@@ -56,8 +63,8 @@ type territoryScratch struct {
 	ends  frontiers // where windows ended, while a state is restored
 }
 
-func newTerritory(sh *shape, id geo.Territory, twice bool) (*territory, error) {
-	t := &territory{id: id, shape: sh, table: aggregate.NewTable()}
+func newTerritory(sh *shape, id geo.Territory, twice bool, v *versions) (*territory, error) {
+	t := &territory{id: id, shape: sh, table: aggregate.NewTable(), versions: v, told: told{changed: v.now}}
 	t.scratch.ends = frontiers{NoTime, NoTime}
 	if sh.ringed {
 		t.frame = geo.NewFrame(sh.territories, id)
@@ -79,6 +86,7 @@ func newTerritory(sh *shape, id geo.Territory, twice bool) (*territory, error) {
 		if err != nil {
 			return nil, fmt.Errorf("territory %s: %w", sh.territories.Name(id), err)
 		}
+		m.changed = v.now
 		t.models = append(t.models, m)
 	}
 	return t, nil
@@ -97,7 +105,7 @@ func (t *territory) merge(p *Partials, done int64) {
 	if t.provisional != nil && p.Pane < done {
 		t.provisional.slide(t, done)
 	}
-	t.enter(p.Pane, e, !p.Halo)
+	t.enter(p.Pane, t.versions.now, e, !p.Halo)
 	if v := t.provisional; v != nil && p.Pane < v.end() {
 		v.include(t, p.Pane, &e, x.fresh)
 		to := v.end()
@@ -105,17 +113,18 @@ func (t *territory) merge(p *Partials, done int64) {
 			to = last + t.shape.pane // markers of what nobody was told of
 		}
 		t.touched.add(p.Pane+t.shape.pane, to)
+		t.changed = t.versions.now
 	}
 	if v := t.open.view; v != nil && p.Pane < v.end() {
 		v.include(t, p.Pane, &e, x.fresh)
 	}
 }
 
-// enter merges entries into a pane; scratch.fresh says which of them it did not have yet.
-func (t *territory) enter(start int64, e aggregate.Entries, own bool) {
+// enter merges entries into a pane, in a version; scratch.fresh says which of them it did not have yet.
+func (t *territory) enter(start, version int64, e aggregate.Entries, own bool) {
 	x := &t.scratch
 	x.fresh = slices.Grow(x.fresh[:0], len(e.Slots))[:len(e.Slots)]
-	t.panes.Merge(start, t.shape.measures, e, own, x.fresh)
+	t.panes.Merge(start, version, t.shape.measures, e, own, x.fresh)
 	for i, s := range e.Slots {
 		if x.fresh[i] {
 			t.places[s].panes++
@@ -191,11 +200,18 @@ func (t *territory) forget(end int64) {
 		for _, s := range p.Slots {
 			t.places[s].panes--
 		}
+		t.versions.remove(shardKey(tablePane, t.id, 0, p.Start), p.Born)
 	}
 	t.panes.Drop(end - t.shape.widest)
+	for _, s := range t.said.until(end) {
+		t.versions.remove(shardKey(tableSaid, t.id, 0, s.end), s.born)
+	}
 	t.said.drop(end)
 	t.touched.drop(end)
-	for _, m := range t.models {
+	for i, m := range t.models {
+		for _, f := range m.until(end + t.shape.pane - t.shape.trail) {
+			t.versions.remove(shardKey(tableForecast, t.id, uint64(i), f.at), f.born)
+		}
 		m.forget(end + t.shape.pane - t.shape.trail)
 	}
 }

@@ -35,6 +35,7 @@ type territoryModel struct {
 	next      int64 // end of the next window to step, µs; noDue before the clock starts
 	first     int64 // end of the first window stepped, µs
 	silent    int64 // steps since one with own events
+	changed   int64 // version of the last step; 0: restored
 	forecasts []forecast
 	spare     []forecast
 	cells     []aggregate.Ordered
@@ -45,6 +46,7 @@ type territoryModel struct {
 // forecast is what a model's columns hold in the rows from one step to the next.
 type forecast struct {
 	at    int64 // µs
+	born  int64 // version of the shard; 0: restored
 	quiet bool  // a week without own events: no rows for its sake
 	cells []geo.Cell
 	out   models.Outputs
@@ -83,6 +85,7 @@ func (m *territoryModel) step(t *territory, end int64) error {
 	m.count(t)
 	m.demand.Step(end, m.known, m.counts)
 	m.next = end + m.spec.window
+	m.changed = t.versions.now
 	m.remember(end)
 	return nil
 }
@@ -109,7 +112,7 @@ func (m *territoryModel) remember(at int64) {
 	if n := len(m.spare); n > 0 {
 		f, m.spare = m.spare[n-1], m.spare[:n-1]
 	}
-	f.at, f.quiet = at, m.silent >= m.spec.week
+	f.at, f.born, f.quiet = at, m.changed, m.silent >= m.spec.week
 	f.cells = append(f.cells[:0], m.demand.Cells()...)
 	from, to := m.demand.Outputs(), &f.out
 	for _, column := range outputFloats {
@@ -175,13 +178,18 @@ func (m *territoryModel) due(end int64) *forecast {
 	return f
 }
 
-// forget drops the forecasts older than the one that holds at a time.
-func (m *territoryModel) forget(at int64) {
+// until are the forecasts older than the one that holds at a time.
+func (m *territoryModel) until(at int64) []forecast {
 	n := 0
 	for n+1 < len(m.forecasts) && m.forecasts[n+1].at <= at {
 		n++
 	}
-	if n > 0 {
+	return m.forecasts[:n]
+}
+
+// forget drops them.
+func (m *territoryModel) forget(at int64) {
+	if n := len(m.until(at)); n > 0 {
 		m.spare = append(m.spare, m.forecasts[:n]...)
 		m.forecasts = append(m.forecasts[:0], m.forecasts[n:]...)
 	}

@@ -14,6 +14,7 @@ import (
 // Invariant: rows and markers ascend by cell.
 type said struct {
 	end    int64 // µs
+	born   int64 // version of the shard; 0: restored
 	levels []saidLevel
 }
 
@@ -39,12 +40,13 @@ type saidList struct {
 }
 
 // begin makes the place for what is said at a window end, later than all before.
-func (l *saidList) begin(end int64, levels int) *said {
+// It changes no more once its pane is closed.
+func (l *saidList) begin(end, version int64, levels int) *said {
 	s := &said{levels: make([]saidLevel, levels)}
 	if n := len(l.spare); n > 0 {
 		s, l.spare = l.spare[n-1], l.spare[:n-1]
 	}
-	s.end = end
+	s.end, s.born = end, version
 	for i := range s.levels {
 		s.levels[i].rows, s.levels[i].markers = s.levels[i].rows[:0], s.levels[i].markers[:0]
 	}
@@ -61,13 +63,18 @@ func (l *saidList) at(end int64) *said {
 	return l.list[i]
 }
 
-// drop forgets what was said at or before a window end.
-func (l *saidList) drop(end int64) {
+// until is what was said at or before a window end.
+func (l *saidList) until(end int64) []*said {
 	n := 0
 	for n < len(l.list) && l.list[n].end <= end {
 		n++
 	}
-	if n > 0 {
+	return l.list[:n]
+}
+
+// drop forgets what was said at or before a window end.
+func (l *saidList) drop(end int64) {
+	if n := len(l.until(end)); n > 0 {
 		l.spare = append(l.spare, l.list[:n]...)
 		l.list = slices.Delete(l.list, 0, n)
 	}

@@ -16,17 +16,17 @@ type slowStore struct {
 	slow string // the owner
 }
 
-func (s *slowStore) Write(ctx context.Context, epoch int64, owner string, entries []Entry) (Object, error) {
+func (s *slowStore) Write(ctx context.Context, epoch int64, g *Generation) (Chain, error) {
 	s.mu.Lock()
-	if s.slow == "" && strings.HasPrefix(owner, "shard/") {
-		s.slow = owner
+	if s.slow == "" && strings.HasPrefix(g.Owner, "shard/") {
+		s.slow = g.Owner
 	}
-	slow := s.slow == owner
+	slow := s.slow == g.Owner
 	s.mu.Unlock()
 	if slow {
 		time.Sleep(10 * time.Second)
 	}
-	return s.memoryStore.Write(ctx, epoch, owner, entries)
+	return s.memoryStore.Write(ctx, epoch, g)
 }
 
 func (s *slowStore) Commit(ctx context.Context, p *Pointer) error {

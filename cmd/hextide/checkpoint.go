@@ -87,7 +87,7 @@ func (k *kept) list() *cobra.Command {
 				return err
 			}
 			out := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
-			fmt.Fprintln(out, "EPOCH\tPIPELINE\tTAKEN\tINCARNATION\tGENERATIONS\tBYTES\tEVENTS\tSAVEPOINT")
+			fmt.Fprintln(out, "EPOCH\tPIPELINE\tTAKEN\tINCARNATION\tGENERATIONS\tBYTES\tNEW\tEVENTS\tSAVEPOINT")
 			for _, s := range saved {
 				if s.Err == nil {
 					listEpoch(out, s.Pointer, s.Name)
@@ -110,11 +110,20 @@ func (k *kept) list() *cobra.Command {
 }
 
 func listEpoch(out io.Writer, p *stream.Pointer, savepoint string) {
-	bytes := int64(0)
-	for _, object := range p.Generations {
-		bytes += object.Size
+	bytes, written := sizes(p)
+	fmt.Fprintf(out, "%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", p.Epoch, p.Pipeline, p.Taken, p.Incarnation, len(p.Generations), bytes, written, p.Counts.Read, savepoint)
+}
+
+// sizes are the bytes of all objects that an epoch names, and of those that were
+// written for it.
+func sizes(p *stream.Pointer) (all, written int64) {
+	for _, object := range p.Objects() {
+		all += object.Size
+		if object.Epoch == p.Epoch {
+			written += object.Size
+		}
 	}
-	fmt.Fprintf(out, "%d\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", p.Epoch, p.Pipeline, p.Taken, p.Incarnation, len(p.Generations), bytes, p.Counts.Read, savepoint)
+	return all, written
 }
 
 func (k *kept) show() *cobra.Command {

@@ -23,9 +23,9 @@ func committed(t *testing.T, epochs int64) string {
 		t.Fatal(err)
 	}
 	for epoch := int64(1); epoch <= epochs; epoch++ {
-		o, err := f.Write(ctx, epoch, "shard/0", []stream.Entry{{Key: []byte("epoch"), Value: fmt.Append(nil, epoch)}})
+		o, err := f.Write(ctx, epoch, &stream.Generation{Owner: "shard/0", Entries: []stream.Entry{{Key: []byte("epoch"), Value: fmt.Append(nil, epoch)}}})
 		if err == nil {
-			err = f.Commit(ctx, &stream.Pointer{Pipeline: "p", Epoch: epoch, Generations: map[string]stream.Object{"shard/0": o}})
+			err = f.Commit(ctx, &stream.Pointer{Pipeline: "p", Epoch: epoch, Generations: map[string]stream.Chain{"shard/0": o}})
 		}
 		if err != nil {
 			t.Fatal(err)

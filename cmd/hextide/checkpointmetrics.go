@@ -13,7 +13,8 @@ func checkpoint(send figure, c stream.CheckpointStats) {
 	send(prometheus.CounterValue, "checkpoints_completed_total", "Checkpoints committed.", float64(c.Completed))
 	send(prometheus.CounterValue, "checkpoints_failed_total", "Checkpoints that failed.", float64(c.Failed))
 	send(prometheus.GaugeValue, "checkpoint_epoch", "Newest committed epoch.", float64(c.Committed))
-	send(prometheus.GaugeValue, "checkpoint_bytes", "Size of the last checkpoint.", float64(c.Size))
+	send(prometheus.GaugeValue, "checkpoint_bytes", "Size of the last checkpoint, with what it shares with earlier ones.", float64(c.Size))
+	send(prometheus.GaugeValue, "checkpoint_new_bytes", "Bytes written for the last checkpoint.", float64(c.Written))
 	send(prometheus.GaugeValue, "checkpoint_degraded", "1 where so many checkpoints failed in a row that somebody should look.", truth(c.Degraded))
 	if !c.Ended.IsZero() {
 		send(prometheus.GaugeValue, "checkpoint_ended_seconds", "When the last checkpoint ended, seconds of unix time.", float64(c.Ended.UnixMilli())/1e3)

@@ -51,9 +51,9 @@ func newestFiles(t *testing.T, state string) (epoch int64, files map[string]stri
 		t.Fatal(err)
 	}
 	files = map[string]string{"pointer": filepath.Join(state, "pointers", strconv.FormatInt(epoch, 10)+".json")}
-	for owner, object := range p.Generations {
+	for owner, chain := range p.Generations {
 		kind, _, _ := strings.Cut(owner, "/")
-		files[kind] = cmp.Or(files[kind], filepath.Join(state, "objects", object.Name))
+		files[kind] = cmp.Or(files[kind], filepath.Join(state, "objects", chain[0].Name))
 	}
 	if len(files) != 3 {
 		t.Fatalf("%v: this tests nothing", files)

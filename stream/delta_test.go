@@ -1,0 +1,86 @@
+package stream
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"testing"
+)
+
+// keeper is what a store has of a machine: what all committed deltas come to.
+type keeper struct {
+	entries map[string][]byte
+	since   int64 // number of the last committed barrier
+}
+
+func newKeeper() *keeper { return &keeper{entries: map[string][]byte{}} }
+
+// saver is a machine.
+type saver interface{ Save(since int64) *Delta }
+
+// take meets a barrier. An epoch that is committed leaves just what a whole save does.
+func (k *keeper) take(t failer, m saver, v *versions, committed bool) {
+	number := v.now
+	d := m.Save(k.since)
+	if !committed {
+		d.Entries()
+		return
+	}
+	k.since = number
+	if d.Whole {
+		clear(k.entries)
+	}
+	applied(k.entries, &Generation{Entries: d.Entries(), Removed: d.Removed})
+	maps.DeleteFunc(k.entries, func(_ string, value []byte) bool { return value == nil })
+	whole := applied(map[string][]byte{}, &Generation{Entries: m.Save(Everything).Entries()})
+	for key, value := range whole {
+		if kept, there := k.entries[key]; !there || !bytes.Equal(kept, value) {
+			t.Fatalf("entry %x is %.99x by its deltas (%t), %.99x in whole", key, kept, there, value)
+		}
+	}
+	if len(k.entries) != len(whole) {
+		t.Fatalf("%d entries by their deltas, %d in whole", len(k.entries), len(whole))
+	}
+}
+
+// failer is *testing.T or *rapid.T.
+type failer interface{ Fatalf(string, ...any) }
+
+// list are the entries by key.
+func (k *keeper) list() []Entry {
+	var entries []Entry
+	for _, key := range slices.Sorted(maps.Keys(k.entries)) {
+		entries = append(entries, Entry{Key: []byte(key), Value: k.entries[key]})
+	}
+	return entries
+}
+
+// restarted goes on with a machine that was restored.
+func (k *keeper) restarted() { k.since = 0 }
+
+// A machine that no checkpoint succeeds of forgets what it removed, and says so
+// until its whole state is committed.
+func TestRemovalsAreBounded(t *testing.T) {
+	v := newVersions()
+	key := []byte("key")
+	v.now = 2
+	for range keptRemovals + 1 {
+		v.remove(key, 1)
+	}
+	for range 2 { // the first one fails
+		if d, since := v.begin(0); !d.Whole || since != Everything {
+			t.Fatalf("%+v since %d", d, since)
+		}
+		v.remove(key, 1)
+	}
+	if d, since := v.begin(3); d.Whole || since != 3 || len(d.Removed) != 1 {
+		t.Fatalf("%+v since %d", d, since)
+	}
+	if d, _ := v.begin(4); len(d.Removed) != 0 {
+		t.Fatalf("%+v", d)
+	}
+	v.remove(key, v.now)
+	if len(v.gone) != 0 {
+		t.Fatal("what no barrier met is removed")
+	}
+}
