@@ -26,7 +26,7 @@ func boundedPoints() []string {
 			points = append(points, point)
 		}
 	}
-	return append(points, stream.CrashBeforeGeneration+"/40", stream.CrashAfterGeneration+"/7", stream.CrashAfterCommit+"/2")
+	return append(points, stream.CrashBeforeGeneration+"/4", stream.CrashAfterGeneration+"/3", stream.CrashAfterCommit+"/2")
 }
 
 // crashes kills runs, each at its point or moment, until all were visited and the
