@@ -72,7 +72,7 @@ func (o *ownerLengths) add(r *record) {
 func (s *State) Write(ctx context.Context, epoch int64, g *stream.Generation) (stream.Chain, error) {
 	chain, err := s.extend(ctx, epoch, g)
 	if err != nil {
-		return nil, fmt.Errorf("writing generation %d of %s: %w", epoch, g.Owner, err)
+		return nil, fmt.Errorf("writing generation %d of %s: %w", epoch, g.Owner, s.missing(ctx, err))
 	}
 	return chain, nil
 }
@@ -210,6 +210,17 @@ func (s *State) Read(ctx context.Context, owner string, chain stream.Chain, each
 	})
 	if err == nil && len(chain) > 0 {
 		lengths.last = chain[len(chain)-1].Name
+	}
+	return s.missing(ctx, err)
+}
+
+// missing says of damage that it is none where another process has replaced this
+// one: that may have deleted what is missing.
+func (s *State) missing(ctx context.Context, err error) error {
+	if s.incarnation > 0 && errors.Is(err, ErrDamaged) {
+		if fenced := s.fenced(ctx); errors.Is(fenced, stream.ErrFenced) {
+			return fenced
+		}
 	}
 	return err
 }
