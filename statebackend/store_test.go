@@ -375,7 +375,7 @@ func TestSuccessorsObjectsStay(t *testing.T) {
 	if _, _, err := begin(t.Context(), successor); err != nil {
 		t.Fatal(err)
 	}
-	object, err := successor.Write(t.Context(), 3, "shard/0", []stream.Entry{{Key: []byte("k"), Value: []byte("v")}})
+	object, err := successor.Write(t.Context(), 3, &stream.Generation{Owner: "shard/0", Entries: []stream.Entry{{Key: []byte("k"), Value: []byte("v")}}})
 	if err != nil {
 		t.Fatal(err)
 	}

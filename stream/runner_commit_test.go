@@ -214,11 +214,11 @@ type tidy struct {
 	written map[int64]int // objects, by epoch
 }
 
-func (s *tidy) Write(ctx context.Context, epoch int64, owner string, entries []Entry) (Object, error) {
+func (s *tidy) Write(ctx context.Context, epoch int64, g *Generation) (Chain, error) {
 	s.mu.Lock()
 	s.written[epoch]++
 	s.mu.Unlock()
-	return s.memoryStore.Write(ctx, epoch, owner, entries)
+	return s.memoryStore.Write(ctx, epoch, g)
 }
 
 func (s *tidy) Commit(ctx context.Context, p *Pointer) error {
