@@ -92,6 +92,9 @@ func (s *State) agree(ctx context.Context, committed *stream.Committed) error {
 		}
 		return nil
 	}
+	if err := s.fenced(ctx); err != nil {
+		return err // whoever replaced this process has brought them on meanwhile
+	}
 	return s.disagree(newest, committed)
 }
 
