@@ -132,12 +132,18 @@ func unseal(name string, content []byte) (*stream.Pointer, error) {
 	if sum := checksum(seal.Pointer); sum != seal.Checksum {
 		return nil, fmt.Errorf("the pointer %s: %w: its checksum is %s, written was %q", name, ErrDamaged, sum, seal.Checksum)
 	}
-	if err := json.Unmarshal(seal.Pointer, p); err != nil {
+	var format struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(seal.Pointer, &format); err != nil {
 		return nil, fmt.Errorf("the pointer %s: %w: %w", name, ErrDamaged, err)
 	}
-	if p.Version < oldestPointer || p.Version > PointerVersion {
+	if format.Version < oldestPointer || format.Version > PointerVersion { // before the rest, which may be of other types there
 		return nil, fmt.Errorf("the pointer %s has version %d; this program reads versions %d to %d: use the program that wrote it, or a newer one",
-			name, p.Version, oldestPointer, PointerVersion)
+			name, format.Version, oldestPointer, PointerVersion)
+	}
+	if err := json.Unmarshal(seal.Pointer, p); err != nil {
+		return nil, fmt.Errorf("the pointer %s: %w: %w", name, ErrDamaged, err)
 	}
 	p.Checksum = seal.Checksum
 	return p, nil

@@ -214,6 +214,9 @@ func (s *span) append(l *winnerLayout, value []byte) error {
 	r := stateReader{rest: value}
 	r.version(taskStateVersion)
 	n, words := r.int(), r.int()
+	if r.err != nil {
+		return r.err
+	}
 	if words != int64(l.words) || n < 1 || n > int64(len(value)) {
 		return fmt.Errorf("%w: %d rows of %d words", ErrState, n, words)
 	}
