@@ -4,6 +4,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/hextide/hextide/aggregate"
+	"github.com/hextide/hextide/geo"
 )
 
 // An entry of a newer format is refused, never misread: by a restart and by the
@@ -18,11 +21,23 @@ func TestNewerEntriesAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	event := testEvent{time: 1_000_000_000 * second, lat: 37, lng: -122, key: "k"}
 	var out Ingested
-	task.Batch(makeBatch([]testEvent{{time: 1_000_000_000 * second, lat: 37, lng: -122, key: "k"}}, 0), &out)
-	kept := map[string][]Entry{"shard": shard.Save(nil), "task": task.Save(nil)}
-	if len(kept["task"]) < 2 {
-		t.Fatalf("%d entries of a task", len(kept["task"]))
+	task.Batch(makeBatch([]testEvent{event}, 0), &out)
+	cell, err := geo.Index(event.lat, event.lng, plan.Grid.Resolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Partials{Territory: plan.Grid.Territories.Of(cell), Pane: event.time, Cells: []geo.Cell{cell}}
+	for range plan.Layout.Measures {
+		p.Measures = append(p.Measures, aggregate.MeasureColumn{Lo: []uint64{1}})
+	}
+	if err := shard.Merge(p); err != nil {
+		t.Fatal(err)
+	}
+	kept := map[string][]Entry{"shard": shard.Save(Everything).Entries(), "task": task.Save(Everything).Entries()}
+	if len(kept["task"]) < 2 || len(kept["shard"]) < 3 {
+		t.Fatalf("%d entries of a task, %d of a shard", len(kept["task"]), len(kept["shard"]))
 	}
 	e := &evolution{old: plan, now: plan}
 	read := map[string]func(Entry) error{
