@@ -2,40 +2,24 @@ package materialize
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/hextide/hextide/pipeline"
 	"github.com/hextide/hextide/stream"
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
-
-// FeedOptions say how the feed reaches Kafka.
-type FeedOptions struct {
-	Client      []kgo.Opt // brokers, TLS, SASL
-	Shards      int       // of the pipeline; a topic that is made has as many partitions
-	Incarnation func() int64
-	Incomplete  func() []stream.IncompleteColumn // nil: every column is complete
-	StartWithin time.Duration                    // how long the brokers may be away when a run starts; default 15 s
-}
 
 // Feed is a sink that writes every row, marker and frontier to a Kafka topic:
 // a shard's to partition shard modulo the number of partitions, each record's
 // key being its entity. Dead letters and late records go to `<topic>.dead` and
-// `<topic>.late` as JSON. Delivery is at least once: after a crash the rows since
-// the last checkpoint come again, equal where they are final.
+// `<topic>.late` as JSON. They are there at once, and delivery is at least once:
+// after a crash the rows since the last checkpoint come again, equal where they are
+// final. ExactFeed delivers once.
 type Feed struct {
-	options    FeedOptions
-	plan       *pipeline.Plan
-	topic      string
-	encode     feedEncoder
-	client     *kgo.Client
-	partitions int32
+	feedTopics
+	client *kgo.Client
 
 	mu     sync.Mutex
 	failed error // of the first record that could not be delivered
@@ -48,26 +32,17 @@ const deliverWithin = 5 * time.Minute
 
 // NewFeed makes the sink; Restore connects it.
 func NewFeed(plan *pipeline.Plan, o FeedOptions) (*Feed, error) {
-	if o.StartWithin == 0 {
-		o.StartWithin = startWithin
+	topics, err := newFeedTopics(plan, o)
+	if err != nil {
+		return nil, err
 	}
-	f := &Feed{options: o, plan: plan, topic: plan.Sinks.Feed.Topic}
-	switch plan.Sinks.Feed.Format {
-	case "protobuf":
-		f.encode = newProtoEncoder(plan)
-	case "json":
-		f.encode = newJSONEncoder(plan)
-	default:
-		return nil, fmt.Errorf("the feed has no format %q: it has protobuf and json", plan.Sinks.Feed.Format)
-	}
-	return f, nil
+	return &Feed{feedTopics: topics}, nil
 }
 
 // Name is "feed".
 func (f *Feed) Name() string { return "feed" }
 
-// Restore connects, makes the topics that are missing, and announces the run: a
-// reader learns of the incarnation, and of the columns, before any row.
+// Restore connects, makes the topics that are missing, and announces the run.
 func (f *Feed) Restore(ctx context.Context, state []byte) error {
 	running := context.WithoutCancel(ctx)
 	client, err := kgo.NewClient(append([]kgo.Opt{
@@ -81,64 +56,10 @@ func (f *Feed) Restore(ctx context.Context, state []byte) error {
 	f.client = client
 	ctx, cancel := context.WithTimeout(ctx, f.options.StartWithin)
 	defer cancel()
-	if err := client.Ping(ctx); err != nil {
-		return fmt.Errorf("no Kafka broker for the feed answered within %s: %w", f.options.StartWithin, err)
+	if err := f.reach(ctx, client); err != nil {
+		return err
 	}
-	admin := kadm.NewClient(client)
-	for _, topic := range []string{f.topic + ".dead", f.topic + ".late", f.topic} {
-		partitions := int32(1)
-		if topic == f.topic {
-			partitions = int32(f.options.Shards)
-		}
-		if f.partitions, err = haveTopic(ctx, admin, topic, partitions); err != nil {
-			return fmt.Errorf("making the topic %s: %w", topic, err)
-		}
-	}
-	return f.announce(running)
-}
-
-// announce puts the schema into every partition.
-func (f *Feed) announce(ctx context.Context) error {
-	var incomplete []stream.IncompleteColumn
-	if f.options.Incomplete != nil {
-		incomplete = f.options.Incomplete()
-	}
-	value, err := f.encode.schema(f.options.Incarnation(), incomplete)
-	if err != nil {
-		return fmt.Errorf("encoding the feed's schema: %w", err)
-	}
-	for p := range f.partitions {
-		f.produce(ctx, &kgo.Record{Topic: f.topic, Partition: p, Value: value})
-	}
-	return nil
-}
-
-// haveTopic makes a topic that keeps its records whatever their age, since rows
-// of history carry old times, and returns the number of its partitions. A topic
-// that exists is left as it is.
-//
-// It is made before anyone looks for it: a client remembers for a while that a
-// topic was not there.
-func haveTopic(ctx context.Context, admin *kadm.Client, topic string, partitions int32) (int32, error) {
-	forever, remove := "-1", "delete"
-	response, made := admin.CreateTopic(ctx, partitions, -1, map[string]*string{"retention.ms": &forever, "cleanup.policy": &remove}, topic)
-	if made == nil {
-		made = response.Err
-	}
-	if made == nil {
-		return partitions, nil
-	}
-	details, err := admin.ListTopics(ctx, topic)
-	if err == nil {
-		err = details.Error()
-	}
-	switch {
-	case err == nil: // it was there, whoever may make topics
-		return int32(len(details[topic].Partitions)), nil
-	case errors.Is(made, kerr.TopicAlreadyExists):
-		return 0, err
-	}
-	return 0, made
+	return f.announce(func(r *kgo.Record) { f.produce(running, r) })
 }
 
 // Write produces an output's records. It blocks while the client's buffer is
@@ -147,51 +68,7 @@ func (f *Feed) Write(ctx context.Context, o *stream.Output) error {
 	if err := f.failure(); err != nil {
 		return err
 	}
-	for _, rows := range o.Rows {
-		if err := f.rows(ctx, rows); err != nil {
-			return err
-		}
-	}
-	if o.Frontier != nil {
-		value, err := f.encode.frontier(o.Frontier)
-		if err != nil {
-			return err
-		}
-		f.produce(ctx, &kgo.Record{Topic: f.topic, Partition: o.Frontier.Shard % f.partitions, Value: value})
-	}
-	return f.records(ctx, o)
-}
-
-func (f *Feed) rows(ctx context.Context, rows *stream.Rows) error {
-	for i, cell := range rows.Cells {
-		value, err := f.encode.row(rows, i)
-		if err != nil {
-			return fmt.Errorf("encoding the row of %s: %w", cell, err)
-		}
-		f.produce(ctx, &kgo.Record{Topic: f.topic, Partition: rows.Shard % f.partitions, Key: []byte(cell.String()), Value: value})
-	}
-	return nil
-}
-
-func (f *Feed) records(ctx context.Context, o *stream.Output) error {
-	send := func(topic string, partition int32, position int64, line any) error {
-		value, err := json.Marshal(line)
-		if err == nil {
-			f.produce(ctx, &kgo.Record{Topic: topic, Key: fmt.Appendf(nil, "%d/%d", partition, position), Value: value})
-		}
-		return err
-	}
-	for i := range o.Dead {
-		if err := send(f.topic+".dead", o.Dead[i].Partition, o.Dead[i].Position, deadLine(&o.Dead[i])); err != nil {
-			return fmt.Errorf("encoding a dead letter: %w", err)
-		}
-	}
-	for i := range o.Late {
-		if err := send(f.topic+".late", o.Late[i].Partition, o.Late[i].Position, lateLine(&o.Late[i])); err != nil {
-			return fmt.Errorf("encoding a late record: %w", err)
-		}
-	}
-	return nil
+	return f.records(o, func(r *kgo.Record) { f.produce(ctx, r) })
 }
 
 func (f *Feed) produce(ctx context.Context, record *kgo.Record) {

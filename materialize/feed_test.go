@@ -70,7 +70,7 @@ func feedConforms(t *testing.T, address string) {
 			feedAnnounces(t, address, format)
 		})
 	}
-	t.Run("topics", func(t *testing.T) { feedTopics(t, address) })
+	t.Run("topics", func(t *testing.T) { feedTopicsMade(t, address) })
 	t.Run("missing", func(t *testing.T) { feedMissing(t, address) })
 }
 
@@ -245,7 +245,7 @@ func feedIncarnations(t *testing.T, address, format string) {
 
 // Missing topics are made, with a partition a shard and unlimited retention; a
 // topic that is there is left as it is.
-func feedTopics(t *testing.T, address string) {
+func feedTopicsMade(t *testing.T, address string) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(address))
 	if err != nil {
 		t.Fatal(err)

@@ -258,6 +258,9 @@ func (s *State) goOn(ctx context.Context) (*stream.Pointer, error) {
 	return p, nil
 }
 
+// damagedSuffix ends the name of a pointer that is set aside.
+const damagedSuffix = ".damaged"
+
 // setAside gives a pointer another name, with what can still be read of it.
 func (s *State) setAside(ctx context.Context, epoch int64) error {
 	name := pointerName(epoch)
@@ -265,7 +268,7 @@ func (s *State) setAside(ctx context.Context, epoch int64) error {
 	if err != nil && !errors.Is(lost(err), ErrDamaged) {
 		return err
 	}
-	if err := s.store.Put(ctx, name+".damaged", content); err != nil {
+	if err := s.store.Put(ctx, name+damagedSuffix, content); err != nil {
 		return err
 	}
 	return s.store.Delete(ctx, name)

@@ -95,7 +95,37 @@ func (s *State) agree(ctx context.Context, committed *stream.Committed) error {
 	if err := s.fenced(ctx); err != nil {
 		return err // whoever replaced this process has brought them on meanwhile
 	}
+	if newest == nil || newest.Epoch < committed.Epoch {
+		if damaged, err := s.committedDamaged(ctx, committed); damaged || err != nil {
+			return err // the run goes back behind it
+		}
+	}
 	return s.disagree(newest, committed)
+}
+
+// committedDamaged tells whether the pointer that was committed is there, though
+// damaged, or was set aside for what it names.
+func (s *State) committedDamaged(ctx context.Context, committed *stream.Committed) (bool, error) {
+	aside := pointerName(committed.Epoch) + damagedSuffix
+	prepared := preparedPointer(&stream.Pointer{Epoch: committed.Epoch, Incarnation: committed.Incarnation})
+	for _, name := range []string{pointerName(committed.Epoch), aside, prepared} {
+		content, err := s.store.Get(ctx, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil && !errors.Is(lost(err), ErrDamaged) {
+			return false, err
+		}
+		p, failed := unseal(name, content)
+		if err == nil && !errors.Is(failed, ErrDamaged) && (failed != nil || !p.Is(committed)) {
+			continue
+		}
+		if name == prepared { // where the next start looks too, should this one go no further
+			return true, s.store.Put(ctx, aside, content)
+		}
+		return true, nil
+	}
+	return false, nil
 }
 
 func (s *State) disagree(newest *stream.Pointer, committed *stream.Committed) error {

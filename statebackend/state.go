@@ -102,7 +102,8 @@ func (s *State) GoOn(ctx context.Context, committed *stream.Committed) (*stream.
 	if err != nil {
 		return nil, err
 	}
-	if committed != nil && (back == nil || committed.Incarnation >= back.Incarnation) { // else it is what was given up
+	rewound := committed != nil && back != nil && committed.Incarnation < back.Incarnation // it is what was given up
+	if committed != nil && !rewound {
 		if err := s.agree(ctx, committed); err != nil {
 			return nil, err
 		}
@@ -110,6 +111,9 @@ func (s *State) GoOn(ctx context.Context, committed *stream.Committed) (*stream.
 	p, err := s.goOn(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if p != nil {
+		p.Rewound = rewound
 	}
 	err = s.void(ctx)
 	if err == nil {

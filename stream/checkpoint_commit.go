@@ -29,11 +29,28 @@ func (r *Runner) claim(ctx context.Context) (*Pointer, error) {
 		return nil, fmt.Errorf("fencing other processes off sink %s: %w", committer.Name(), err)
 	}
 	r.cfg.Crash(CrashFenced)
-	if r.cfg.Range.Anyway {
+	p, err := r.cfg.Generations.GoOn(ctx, committed)
+	if errors.Is(err, ErrDisagree) && r.cfg.Range.Anyway {
 		return r.overrule(ctx, committed)
 	}
-	p, err := r.cfg.Generations.GoOn(ctx, committed)
+	if err == nil && p != nil && committed.Epoch > 0 && !p.Is(committed) {
+		err = r.goBack(ctx, p, committed)
+	}
 	return p, wrapClaim(err)
+}
+
+// goBack has an older epoch committed than what was, which is damaged, or was given
+// up on purpose: then what was told since is told again.
+func (r *Runner) goBack(ctx context.Context, p *Pointer, committed *Committed) error {
+	if p.Rewound {
+		r.cfg.Logger.Warn("the run goes back behind what was committed: what was told since is told again", "committed", committed.String(), "goes_back_to", p.Epoch)
+	} else {
+		r.cfg.Logger.Error("what was committed last is damaged: the run goes back, and does not tell again what was told", "committed", committed.String(), "goes_back_to", p.Epoch)
+	}
+	if err := r.checkpoints.committer.GoBack(ctx, p, !p.Rewound); err != nil {
+		return fmt.Errorf("going back to epoch %d: %w", p.Epoch, err)
+	}
+	return nil
 }
 
 func wrapClaim(err error) error {
@@ -43,7 +60,7 @@ func wrapClaim(err error) error {
 	return err
 }
 
-// overrule goes on from the state and has that committed, whatever was.
+// overrule goes on from the state and has that committed, where it is not what was.
 func (r *Runner) overrule(ctx context.Context, committed *Committed) (*Pointer, error) {
 	p, err := r.cfg.Generations.GoOn(ctx, nil)
 	if err != nil || p == nil || p.Is(committed) {
@@ -54,7 +71,7 @@ func (r *Runner) overrule(ctx context.Context, committed *Committed) (*Pointer, 
 	}
 	r.cfg.Logger.Warn("the state and what was committed disagree: the run goes on from the state; rows that were told may be told again, or be missing",
 		"state", p.Commits().String(), "committed", committed.String())
-	if err := r.checkpoints.committer.Commit(ctx, p); err != nil {
+	if err := r.checkpoints.committer.GoBack(ctx, p, false); err != nil {
 		return nil, fmt.Errorf("committing epoch %d anew, that of the state: %w", p.Epoch, err)
 	}
 	return p, nil

@@ -82,9 +82,15 @@ type Committer interface {
 	// Commit makes visible, all at once: what was written before the barriers of p's
 	// epoch and those before it, p's positions, and which pointer p is. It needs
 	// nothing of the goroutine that calls Write. Where it fails, Fence tells whether it
-	// came about; if not, what was written waits for the next Commit. Before the first
-	// Write it is p that goes on from here.
+	// came about; if not, what was written waits for the next Commit.
 	Commit(ctx context.Context, p *Pointer) error
+	// GoBack commits, before Restore, that p is where the run goes on. Quiet: p is of
+	// the course of events that led to what was committed, and what was told since is
+	// not to be told again.
+	GoBack(ctx context.Context, p *Pointer, quiet bool) error
+	// Silent tells, from Restore on, up to where rows of a shard were told that its
+	// state knows nothing of; empty without a GoBack.
+	Silent() map[int32]Frontiers
 }
 
 // Committed is what a Committer committed last.
@@ -190,6 +196,7 @@ type Frontiers struct {
 type Visibility struct {
 	Transactional bool   `json:"transactional,omitempty"` // a Committer committed it
 	Checksum      string `json:"-"`                       // of the pointer as it is kept; set by Generations
+	Rewound       bool   `json:"-"`                       // gone back to on purpose, behind what was committed; set by GoOn
 }
 
 // PartitionState is where a partition was read up to.

@@ -63,6 +63,10 @@ func (e *emitter) final(t *territory, end int64, out *Output) error {
 		return e.emit(em)
 	}
 	before := t.said.at(end)
+	if silent := e.shard.silent; silent.final < end && end <= silent.provisional {
+		em.revision, em.compare = 1, true // with nothing: what was told is not known
+		return e.emit(em)
+	}
 	if t.touched.has(end) {
 		em.revision, em.compare, em.before = 1, true, before
 		return e.emit(em)

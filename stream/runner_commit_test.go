@@ -112,6 +112,15 @@ func (c *memoryCommitter) Commit(_ context.Context, p *Pointer) error {
 	return nil
 }
 
+func (c *memoryCommitter) GoBack(_ context.Context, p *Pointer, quiet bool) error {
+	c.topic.mu.Lock()
+	defer c.topic.mu.Unlock()
+	c.topic.committed = *p.Commits()
+	return c.power.on()
+}
+
+func (c *memoryCommitter) Silent() map[int32]Frontiers { return nil }
+
 // twice lists what a reader sees more than once.
 func (t *memoryTopic) twice() []string {
 	seen := map[string]int{}

@@ -300,6 +300,11 @@ func (r *Runner) startSinks(ctx context.Context, p *Pointer) error {
 			return fmt.Errorf("restoring sink %s: %w", s.Name(), err)
 		}
 	}
+	if c := r.checkpoints.committer; c != nil {
+		for id, told := range c.Silent() {
+			r.workers[r.exchange.worker(id)].seat(id).shard.Silent(told)
+		}
+	}
 	return nil
 }
 

@@ -35,6 +35,7 @@ type Shard struct {
 	asked       frontiers // as Advance was told, whole panes
 	done        frontiers // Invariant: everything at or before is closed; whole panes
 	told        frontiers // in the last output
+	silent      frontiers // of a course of events that was abandoned, whose rows stay told
 	again       bool      // told by an earlier incarnation, of which nobody may have heard
 	versions    versions
 	stats       ShardStats
@@ -87,7 +88,7 @@ func newShard(sh *shape, id int32, o ShardOptions) *Shard {
 	none := frontiers{NoTime, NoTime}
 	s := &Shard{
 		shape: sh, id: id, options: o, byID: map[geo.Territory]*territory{},
-		asked: none, done: none, told: none, versions: newVersions(),
+		asked: none, done: none, told: none, silent: none, versions: newVersions(),
 	}
 	s.emitter = newEmitter(s)
 	if o.memory != nil {
@@ -161,6 +162,11 @@ func wholePanes(t, pane int64) int64 {
 	}
 	return floor(t, pane)
 }
+
+// Silent tells how far rows were told by a course of events that was abandoned, and
+// are not told again: the provisional ones after its final frontier may have been
+// others than this shard's. So their final rows all go out, changed or not.
+func (s *Shard) Silent(told Frontiers) { s.silent = frontiers{told.Provisional, told.Final} }
 
 // End tells that event time ends: windows close up to end, a pane's end, and
 // rows stop there.

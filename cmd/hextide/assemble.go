@@ -28,6 +28,7 @@ type assembly struct {
 	state   *claimedState
 	sinks   []stream.Sink
 	store   *serving.Store
+	exact   *materialize.ExactFeed // nil: none, or at least once
 	redis   *materialize.Redis
 	snap    *materialize.Snapshot
 	runner  *stream.Runner
@@ -54,7 +55,8 @@ func (a *assembly) assemble(ctx context.Context) error {
 	config := stream.Config{
 		Plan: a.plan, Source: a.source, Sinks: a.sinks, Generations: a.state, Logger: slog.Default(), Crash: crashPoints(),
 		Shape:  stream.Shape{Shards: a.flags.shards, Workers: a.flags.workers},
-		Timing: a.flags.timing, Checkpointed: a.checkpointed, Range: stream.Range{Bounded: a.flags.bounded}, Memory: memory,
+		Timing: a.flags.timing, Checkpointed: a.checkpointed, Memory: memory,
+		Range: stream.Range{Bounded: a.flags.bounded, Anyway: a.flags.feed.offsets == offsetsState},
 	}
 	switch {
 	case !a.flags.bounded:
@@ -94,21 +96,8 @@ func (a *assembly) makeSinks(ctx context.Context) error {
 		a.redis = materialize.NewRedis(a.plan, options)
 		a.sinks = append(a.sinks, a.redis)
 	}
-	if a.plan.Sinks.Feed != nil {
-		options, err := a.flags.kafka.cluster.Options()
-		if err != nil {
-			return err
-		}
-		feed, err := materialize.NewFeed(a.plan, materialize.FeedOptions{
-			Client: options, Shards: a.flags.shards, Incarnation: func() int64 { return a.runner.Incarnation() },
-			Incomplete: func() []stream.IncompleteColumn { return a.runner.Incomplete() },
-		})
-		if err != nil {
-			return err
-		}
-		a.sinks = append(a.sinks, feed)
-	} else {
-		a.sinks = append(a.sinks, materialize.NewRecords(a.flags.state.folder())) // dead letters and late records have a place
+	if err := a.makeFeed(); err != nil {
+		return err
 	}
 	if a.flags.out != "" {
 		epochs, err := a.state.Pointers(ctx)

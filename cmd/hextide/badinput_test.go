@@ -237,7 +237,7 @@ func TestDeadLettersLive(t *testing.T) {
 		t.Errorf("content_hash %s, without them %s", p.hash(), undisturbed.hash())
 	}
 	letters := 0
-	records(t, brokers, name+".rows.dead", func(*kgo.Record) { letters++ })
+	committedRecords(t, brokers, name+".rows.dead", func(*kgo.Record) { letters++ })
 	if m := manifest(t, filepath.Join(folder, "out")); m.Counts.Dead != int64(letters) || letters < 5 {
 		t.Errorf("%d dead letters, %d counted", letters, m.Counts.Dead)
 	}

@@ -177,4 +177,6 @@ func TestDamagedEpochsOfRun(t *testing.T) {
 	}
 	filesListed(t, out)
 	agree(t, manifest(t, want).Counts.Rows, "kafka://"+brokers+"/"+name+".rows", want)
+	once(t, brokers, name+".rows") // what the damaged epochs told is not told again
+	groupAgrees(t, brokers, "hextide-"+name, name, state)
 }

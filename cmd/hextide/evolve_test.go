@@ -17,7 +17,7 @@ import (
 func schemas(t *testing.T, brokers, topic string) map[int64]*pb.FeedSchema {
 	t.Helper()
 	found := map[int64]*pb.FeedSchema{}
-	records(t, brokers, topic, func(r *kgo.Record) {
+	committedRecords(t, brokers, topic, func(r *kgo.Record) {
 		record := &pb.FeedRecord{}
 		if err := proto.Unmarshal(r.Value, record); err != nil {
 			t.Fatal(err)
@@ -96,7 +96,7 @@ func (e *evolution) planned() {
 func (e *evolution) holds() {
 	t, topic := e.t, e.name+".rows"
 	fresh := rename(t, e.second, e.name+".rows", e.name+".fresh")
-	do(t, exitDone, "run", fresh, "--brokers", e.brokers, "--redis", testserver.NewRedis(t).Addr(), "--bounded", "--shards", "8",
+	do(t, exitDone, "run", fresh, "--brokers", e.brokers, "--redis", testserver.NewRedis(t).Addr(), "--bounded", "--shards", "8", "--group", e.name+"-fresh",
 		"--state", filepath.Join(t.TempDir(), "fresh"), "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0")
 	got, want := readFeed(t, e.brokers, topic), readFeed(t, e.brokers, e.name+".fresh").latest()
 	schema := schemas(t, e.brokers, topic)[got.newest]

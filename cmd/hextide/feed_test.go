@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"slices"
 	"testing"
 
 	pb "github.com/hextide/hextide/proto/hextide/v1"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/protobuf/proto"
 )
@@ -28,7 +26,7 @@ type feed struct {
 func readFeed(t *testing.T, brokers, topic string) *feed {
 	t.Helper()
 	f := &feed{t: t, rows: map[int64]map[place]*pb.FeedRow{}, frontier: map[int64]map[int32]int64{}}
-	records(t, brokers, topic, func(r *kgo.Record) {
+	committedRecords(t, brokers, topic, func(r *kgo.Record) {
 		record := &pb.FeedRecord{}
 		if err := proto.Unmarshal(r.Value, record); err != nil {
 			t.Fatal(err)
@@ -103,31 +101,4 @@ func (f *feed) latest() map[place]*pb.FeedRow {
 		}
 	}
 	return all
-}
-
-// records visits the records of a topic, up to the end it has now.
-func records(t *testing.T, brokers, topic string, visit func(*kgo.Record)) {
-	t.Helper()
-	client := cluster(t, brokers, kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
-	ends, err := kadm.NewClient(client).ListEndOffsets(t.Context(), topic)
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	left := int64(0)
-	ends.Each(func(o kadm.ListedOffset) { left += o.Offset })
-	ctx, cancel := context.WithTimeout(t.Context(), bound)
-	defer cancel()
-	for left > 0 {
-		fetches := client.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			t.Fatal(err)
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			left--
-			visit(r)
-		})
-	}
 }

@@ -182,7 +182,7 @@ func (s *tide) late() map[[2]int64]bool {
 	s.t.Helper()
 	found := map[[2]int64]bool{}
 	brokers := s.client.OptValue(kgo.SeedBrokers).([]string)[0]
-	records(s.t, brokers, s.topic+".rows.late", func(r *kgo.Record) {
+	committedRecords(s.t, brokers, s.topic+".rows.late", func(r *kgo.Record) {
 		var late struct {
 			Partition int64 `json:"partition"`
 			Position  int64 `json:"position"`

@@ -46,6 +46,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	checkpoint(send, s.Checkpoint)
 	memoryUse(send, s.Memory)
 	scores(send, c.run)
+	transactions(send, c.run.exact)
 	if growing, ok := c.run.source.(interface{ NewPartitions() int }); ok {
 		send(prometheus.GaugeValue, "new_partitions", "Partitions that the source has got since this process began: a restart reads them.", float64(growing.NewPartitions()))
 	}

@@ -37,7 +37,7 @@ func TestBoundedRedis(t *testing.T) {
 			server := testserver.NewRedis(t)
 			resume := paused(t, server.Addr())
 			arguments := []string{"run", definition, "--brokers", brokers, "--bounded", "--shards", "8", "--state", filepath.Join(t.TempDir(), "state"),
-				"--redis", server.Addr(), "--redis-waiting", waiting, "--keep", "4h", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"}
+				"--redis", server.Addr(), "--redis-waiting", waiting, "--group", name + "-" + waiting, "--keep", "4h", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"}
 			complains(t, do(t, exitFailed, append(arguments, "--redis-within", "1s")...), "Redis has taken no row for 1s")
 			p := start(t, nil, arguments...)
 			p.says("Redis is away")

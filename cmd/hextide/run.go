@@ -18,6 +18,7 @@ import (
 type runFlags struct {
 	kafka    kafkaSettings
 	redis    redisSettings
+	feed     feedSettings
 	serving  servingSettings
 	state    stateSettings
 	memory   memorySettings
@@ -50,11 +51,18 @@ start, and ends as a backfill does.
 
 --from-epoch and --from-savepoint go back to what is kept: rows from there on are
 made again, in Redis under new keys that the pipeline's name points to once they
-have caught up. A later start with the same flag goes on with what came of it.`,
+have caught up. A later start with the same flag goes on with what came of it.
+
+A feed is delivered exactly once: a reader of what is committed
+(isolation.level=read_committed) sees each record once, when its checkpoint is
+committed, together with the offsets of the consumer group --group. With
+--feed-delivery at-least-once records are there at once, and some again after a
+crash.`,
 		Example: `  hextide run examples/sf-taxi.yaml --brokers localhost:9092 --redis localhost:6379
   hextide run examples/sf-taxi.yaml --brokers localhost:9092 --redis localhost:6379 --memory 256MiB
   hextide run examples/sf-taxi.yaml --brokers localhost:9092 --redis localhost:6379 --from-epoch 41
   hextide run examples/checks/j1.yaml --brokers localhost:9092 --bounded --out snapshot
+  hextide run examples/sf-taxi.yaml --brokers localhost:9092 --redis localhost:6379 --feed-delivery at-least-once
   hextide run examples/checks/j1.yaml --brokers localhost:9092 --bounded --out again --state other --control hextide-state`,
 		Args: arguments(1, 1, "one definition"),
 		RunE: func(c *cobra.Command, given []string) error {
@@ -67,6 +75,7 @@ have caught up. A later start with the same flag goes on with what came of it.`,
 	}
 	f.kafka.add(c)
 	f.redis.add(c)
+	f.feed.add(c)
 	f.serving.add(c)
 	flags := c.Flags()
 	f.state.add(flags)
@@ -102,7 +111,7 @@ func (f *runFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	if err := f.state.check(); err != nil {
 		return err
 	}
-	if err := f.memory.check(); err != nil {
+	if err := errors.Join(f.memory.check(), f.feed.check()); err != nil {
 		return err
 	}
 	a, err := f.open(c.Context(), plan)
@@ -114,7 +123,7 @@ func (f *runFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	slog.Info("the pipeline starts", "pipeline", plan.Name, "topic", topic, "grpc", bound.GRPC, "http", bound.HTTP, "state", f.state.address)
 	summary, err := a.work(c.Context())
 	if err != nil {
-		return err
+		return f.feed.hinted(plan, err)
 	}
 	slog.Info("the pipeline has ended", "complete", summary.Complete, "epoch", summary.Epoch,
 		"read", summary.Counts.Read, "aggregated", summary.Counts.Aggregated, "final", timeText(summary.Final))

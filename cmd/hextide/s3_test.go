@@ -66,11 +66,12 @@ func TestRestartOnS3(t *testing.T) {
 	undisturbed, want := backfill(t, definition, []string{taxis})
 	o := newOnS3(t, definition, replayed(t, definition, name, taxis))
 	c := &crashes{t: t, points: boundedPoints(), moments: 3, longest: time.Second}
+	lives := 0
 	c.begin = func(again bool, variables []string) *process {
 		if again {
-			o.server, o.folder = testserver.NewS3(t), t.TempDir()
+			o.server, o.folder, lives = testserver.NewS3(t), t.TempDir(), lives+1
 		}
-		return o.bounded(variables, "--checkpoint-interval", "1ms")
+		return o.bounded(variables, "--checkpoint-interval", "1ms", "--group", fmt.Sprint(name, "-", lives))
 	}
 	c.run()
 	t.Logf("%d kills", c.kills)

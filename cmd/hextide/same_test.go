@@ -84,7 +84,7 @@ func TestSameLiveAndHistory(t *testing.T) {
 	feed := "kafka://" + brokers + "/" + name + ".rows"
 	agree(t, manifest(t, snapshot).Counts.Rows, feed, snapshot)
 	agree(t, manifest(t, snapshot).Counts.Rows, filepath.Join(folder, "out"), snapshot)
-	running := start(t, nil, "run", definition, "--brokers", brokers, "--state", filepath.Join(folder, "unbounded"),
+	running := start(t, nil, "run", definition, "--brokers", brokers, "--state", filepath.Join(folder, "unbounded"), "--offsets", offsetsState,
 		"--shards", "8", "--keep", "4h", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0")
 	grpc, http := running.address()
 	rows := running.closes(http, snapshot)

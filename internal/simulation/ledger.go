@@ -103,6 +103,14 @@ func (t *transactions) Commit(ctx context.Context, p *stream.Pointer) error {
 	return err
 }
 
+// GoBack is not called: stores lose nothing here, and nobody goes back on purpose.
+func (t *transactions) GoBack(_ context.Context, p *stream.Pointer, _ bool) error {
+	return fmt.Errorf("epoch %d is gone back to, though %s is whole", p.Epoch, &t.ledger.committed)
+}
+
+// Silent tells of nothing, without a GoBack.
+func (t *transactions) Silent() map[int32]stream.Frontiers { return nil }
+
 // drop forgets what is committed.
 func (t *transactions) drop(epoch int64) {
 	t.sealed = slices.DeleteFunc(t.sealed, func(s sealed) bool { return s.epoch <= epoch })

@@ -1,0 +1,260 @@
+package materialize
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hextide/hextide/pipeline"
+	"github.com/hextide/hextide/stream"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// ExactOptions say how an ExactFeed commits.
+type ExactOptions struct {
+	FeedOptions
+	Source  string        // topic that the positions are of
+	Group   string        // consumer group that holds them
+	Timeout time.Duration // after which the broker aborts a transaction; default 60 s
+	Buffer  int64         // bytes from which on a checkpoint is asked for early; default 64 MiB
+	Hasten  func()        // asks for it
+	Crash   func(string)  // nil in production; called at each of FeedCrashPoints
+}
+
+// The crash points of an ExactFeed.
+const (
+	CrashFeedFenced   = "feed:fenced"   // the older producer is, nothing was looked at
+	CrashFeedBegun    = "feed:begun"    // a transaction; nothing is in it
+	CrashFeedProduced = "feed:produced" // all records are in it
+	CrashFeedOffsets  = "feed:offsets"  // and the source's offsets
+	CrashFeedEnded    = "feed:ended"    // it is committed, nobody knows
+)
+
+// FeedCrashPoints lists them, so that a test can visit all.
+var FeedCrashPoints = []string{CrashFeedFenced, CrashFeedBegun, CrashFeedProduced, CrashFeedOffsets, CrashFeedEnded}
+
+// ExactFeed is a Feed whose readers, if they read what is committed, see each record
+// once. What it is written it keeps, encoded, until its epoch is to be committed;
+// then one transaction holds all of it, the source's offsets (of a consumer group
+// that nobody is a member of), and a record in `<topic>.epochs` that says which epoch
+// this was. That record is the truth of where a run goes on.
+//
+// Write and Checkpoint are called from one goroutine, Fence, GoBack and Commit from
+// another. What is kept is bounded: Write waits while too much is kept and a
+// transaction is under way, since that needs nothing of Write's goroutine; else it
+// asks for a checkpoint and goes on, since only a barrier behind it would help.
+type ExactFeed struct {
+	feedTopics
+	exact  ExactOptions
+	client *kgo.Client // nil: not fenced
+	last   *feedEpoch  // committed, as the last Fence found or a Commit made it; nil: nothing
+	tried  int64       // epoch of the last Commit of this process
+	kept   buffer
+
+	told   tellings  // by Write's goroutine alone
+	silent feedQuiet // set before the first Write
+	stats  exactStats
+}
+
+var _ stream.Committer = (*ExactFeed)(nil)
+
+// perRecord is what a record takes beside its key and value.
+const perRecord = 160
+
+// NewExactFeed makes the sink; Fence connects it.
+func NewExactFeed(plan *pipeline.Plan, o ExactOptions) (*ExactFeed, error) {
+	topics, err := newFeedTopics(plan, o.FeedOptions)
+	if err != nil {
+		return nil, err
+	}
+	if o.Timeout == 0 {
+		o.Timeout = time.Minute
+	}
+	if o.Buffer == 0 {
+		o.Buffer = 64 << 20
+	}
+	if o.Hasten == nil {
+		o.Hasten = func() {}
+	}
+	if o.Crash == nil {
+		o.Crash = func(string) {}
+	}
+	return &ExactFeed{feedTopics: topics, exact: o, told: tellings{}}, nil
+}
+
+// Name is "feed".
+func (f *ExactFeed) Name() string { return "feed" }
+
+// Restore goes on from an epoch and announces the run, which its first transaction
+// makes visible.
+func (f *ExactFeed) Restore(ctx context.Context, state []byte) error {
+	var saved feedState
+	if state != nil {
+		if err := json.Unmarshal(state, &saved); err != nil {
+			return fmt.Errorf("the feed's state is damaged: %w", err)
+		}
+	}
+	f.told = tellingsOf(saved.Told)
+	if f.last != nil {
+		saved.Silent = f.last.Silent // that of the epoch, and what GoBack has added
+	}
+	if saved.Silent != nil {
+		f.silent = *saved.Silent
+	}
+	return f.announce(f.kept.put)
+}
+
+// Silent is what was told by an abandoned course of events and is not told again, by
+// shard.
+func (f *ExactFeed) Silent() map[int32]stream.Frontiers {
+	all := map[int32]stream.Frontiers{}
+	for shard, t := range tellingsOf(f.silent.Told) {
+		all[shard] = stream.Frontiers{Provisional: t.last(), Final: t.Final}
+	}
+	return all
+}
+
+// Write keeps an output's records.
+func (f *ExactFeed) Write(ctx context.Context, o *stream.Output) error {
+	if len(f.silent.Told)+len(f.silent.Partitions) > 0 {
+		o = f.unsaid(o)
+	}
+	if err := f.records(o, f.kept.put); err != nil {
+		return err
+	}
+	f.told.note(o)
+	return f.room(ctx)
+}
+
+// unsaid leaves of an output what was not told before.
+func (f *ExactFeed) unsaid(o *stream.Output) *stream.Output {
+	silent, positions := tellingsOf(f.silent.Told), map[int32]int64{}
+	for _, p := range f.silent.Partitions {
+		positions[p.ID] = p.Position
+	}
+	left := *o
+	left.Rows = slices.DeleteFunc(slices.Clone(o.Rows), silent.has)
+	left.Dead = slices.DeleteFunc(slices.Clone(o.Dead), func(d stream.DeadLetter) bool { return d.Position < positions[d.Partition] })
+	left.Late = slices.DeleteFunc(slices.Clone(o.Late), func(l stream.LateRecord) bool { return l.Position < positions[l.Partition] })
+	return &left
+}
+
+// overfull is how many times its bound the buffer may grow once Kafka takes no
+// transaction.
+const overfull = 4
+
+// room waits for a transaction that is under way, or asks for one, while too much is
+// kept.
+func (f *ExactFeed) room(ctx context.Context) error {
+	for {
+		bytes, landed, failed := f.kept.state()
+		switch {
+		case bytes < f.exact.Buffer:
+			return nil
+		case landed != nil:
+			select {
+			case <-landed:
+				continue
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		case failed != nil && bytes >= overfull*f.exact.Buffer:
+			return fmt.Errorf("%d bytes of the feed wait, and Kafka takes no transaction: %w", bytes, failed)
+		}
+		f.exact.Hasten()
+		return nil
+	}
+}
+
+// Checkpoint seals what was written since the last one: it belongs to the epoch.
+func (f *ExactFeed) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) {
+	f.kept.seal(epoch)
+	if len(f.silent.Told) > 0 && f.told.passed(tellingsOf(f.silent.Told)) {
+		f.silent.Told = nil
+	}
+	state := feedState{Told: f.told.list()}
+	if silent := f.silent; len(silent.Told)+len(silent.Partitions) > 0 {
+		state.Silent = &silent
+	}
+	return json.Marshal(state)
+}
+
+// Close ends the client. What was not committed is nobody's.
+func (f *ExactFeed) Close() error {
+	if f.client != nil {
+		f.client.Close()
+		f.client = nil
+	}
+	return nil
+}
+
+// buffer keeps records until their epoch is committed.
+type buffer struct {
+	mu     sync.Mutex
+	open   segment
+	sealed []segment     // ascending by epoch
+	landed chan struct{} // closed when the transaction under way has ended; nil: none is
+	failed error         // of the last transaction
+	bytes  int64         // of all segments
+}
+
+// segment is what belongs to one epoch.
+type segment struct {
+	epoch   int64
+	records []*kgo.Record
+	bytes   int64
+}
+
+func (b *buffer) put(r *kgo.Record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	size := int64(len(r.Key) + len(r.Value) + perRecord)
+	b.open.records, b.open.bytes, b.bytes = append(b.open.records, r), b.open.bytes+size, b.bytes+size
+}
+
+func (b *buffer) seal(epoch int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open.epoch = epoch
+	b.sealed, b.open = append(b.sealed, b.open), segment{}
+}
+
+func (b *buffer) state() (bytes int64, landed <-chan struct{}, failed error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.bytes, b.landed, b.failed
+}
+
+// begin says that a transaction is under way, and gives what belongs to its epoch
+// and those before it.
+func (b *buffer) begin(epoch int64) []segment {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.landed = make(chan struct{})
+	n := 0
+	for n < len(b.sealed) && b.sealed[n].epoch <= epoch {
+		n++
+	}
+	return slices.Clone(b.sealed[:n])
+}
+
+// end says how the transaction went.
+func (b *buffer) end(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.landed)
+	b.landed, b.failed = nil, err
+}
+
+// drop forgets what belongs to an epoch and those before it: it is committed.
+func (b *buffer) drop(epoch int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for len(b.sealed) > 0 && b.sealed[0].epoch <= epoch {
+		b.bytes -= b.sealed[0].bytes
+		b.sealed = slices.Delete(b.sealed, 0, 1)
+	}
+}
