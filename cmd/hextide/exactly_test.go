@@ -215,7 +215,9 @@ func TestOffsetsDisagree(t *testing.T) {
 	}
 	unclaimed := func() map[string]string { // all but the claims of the starts
 		all := tree(t, state)
-		maps.DeleteFunc(all, func(path, _ string) bool { return strings.Contains(path, "incarnations") || strings.HasSuffix(path, "control.log") })
+		maps.DeleteFunc(all, func(path, _ string) bool {
+			return strings.Contains(path, "incarnations") || strings.HasSuffix(path, "control.log")
+		})
 		return all
 	}
 	before := unclaimed()
