@@ -100,12 +100,13 @@ func saveEarly(t *testing.T, state, http string) (epoch string) {
 func TestFromEpoch(t *testing.T) {
 	t.Parallel()
 	definition, name := define(t, city)
-	undisturbed, want := backfill(t, definition, []string{taxis})
-	brokers := replayed(t, definition, name, taxis)
+	input := longer(t)
+	undisturbed, want := backfill(t, definition, []string{input})
+	brokers := replayed(t, definition, name, input)
 	var state, out string
 	bounded := func(variables []string, more ...string) *process {
 		return start(t, variables, append([]string{"run", definition, "--brokers", brokers, "--shards", "8", "--state", state, "--bounded", "--out", out,
-			"--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--batch", "100", "--checkpoint-interval", "50ms", "--checkpoint-min-pause", "1ms"}, more...)...)
+			"--group", name + "-" + filepath.Base(filepath.Dir(state)), "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--batch", "100", "--checkpoint-interval", "1ms", "--checkpoint-min-pause", "1ms"}, more...)...)
 	}
 	untilKilled(t, stream.CrashAfterCommit+"/4", func(variables []string) *process {
 		state, out = filepath.Join(t.TempDir(), "state"), filepath.Join(t.TempDir(), "out")
@@ -130,8 +131,9 @@ func TestFromEpoch(t *testing.T) {
 func TestCopyBesideProduction(t *testing.T) {
 	t.Parallel()
 	definition, name := define(t, city, "sinks:", "sinks:\n  redis: {}")
-	_, want := backfill(t, definition, []string{taxis})
-	brokers := replayed(t, definition, name, taxis)
+	input, group := longer(t), ""
+	_, want := backfill(t, definition, []string{input})
+	brokers := replayed(t, definition, name, input)
 	redisServer := testserver.NewRedis(t)
 	o := newOnS3(t, definition, brokers)
 	run := func(variables []string, definition, state string, more ...string) *process {
@@ -141,14 +143,12 @@ func TestCopyBesideProduction(t *testing.T) {
 		}
 		return start(t, o.variables(variables...), append(busy(definition, brokers, state, redisServer), append(more, "--bounded", "--keep", "4h")...)...)
 	}
-	untilKilled(t, stream.CrashAfterCommit+"/3", func(variables []string) *process {
+	untilKilled(t, stream.CrashAfterCommit+"/2", func(variables []string) *process {
 		o.server, o.folder = testserver.NewS3(t), t.TempDir()
-		return run(variables, definition, stateOnS3)
+		group = name + "-" + filepath.Base(o.folder)
+		return run(variables, definition, stateOnS3, "--group", group)
 	})
-	look := func(code int, arguments ...string) *process {
-		t.Helper()
-		return doWith(t, code, o.variables(), arguments...)
-	}
+	look := func(code int, arguments ...string) *process { return doWith(t, code, o.variables(), arguments...) }
 	look(exitDone, "savepoint", "create", "--state", stateOnS3, "--name", "now")
 	before := o.server.Objects(t)
 	trial := rename(t, definition, "name: "+name, "name: "+name+"-trial")
@@ -160,12 +160,12 @@ func TestCopyBesideProduction(t *testing.T) {
 	}
 	look(exitUsage, "savepoint", "export", "now", "--state", stateOnS3)
 	look(exitUsage, "savepoint", "export", "now", "--state", stateOnS3, "--to", filepath.Join(o.folder, "x"), "--as", "Not A Name")
-	refused := run(nil, definition, folder)
+	refused := run(nil, definition, folder, "--group", name+"-refused")
 	if refused.wait() != exitFailed || !strings.Contains(refused.err.String(), "savepoint export --as") {
 		t.Errorf("exit code\n%s", refused.err)
 	}
 	for _, state := range []string{folder, "s3://" + testserver.S3Bucket + "/copy"} {
-		if p := run(nil, trial, state); p.wait() != exitDone {
+		if p := run(nil, trial, state, "--group", group+"-"+strings.NewReplacer("/", "-", ":", "-").Replace(state)); p.wait() != exitDone {
 			t.Fatalf("exit code\n%s", p.err)
 		}
 	}
@@ -174,7 +174,7 @@ func TestCopyBesideProduction(t *testing.T) {
 			t.Errorf("%s of the original is another", path)
 		}
 	}
-	if p := run(nil, definition, stateOnS3); p.wait() != exitDone {
+	if p := run(nil, definition, stateOnS3, "--group", group); p.wait() != exitDone {
 		t.Fatalf("exit code\n%s", p.err)
 	}
 	agree(t, manifest(t, want).Counts.Rows, "kafka://"+brokers+"/"+name+".rows", want)
