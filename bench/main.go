@@ -7,7 +7,10 @@
 //	go run ./bench live     --data FILE   lookups and freshness under load,
 //	                                      against an empty gRPC handler
 //
-// Both want bin/hextide; live wants a real Kafka broker (scripts/kafka.sh).
+//	go run ./bench state                  checkpoints, restarts and what they cost,
+//	                                      with a gigabyte of state
+//
+// backfill and live want bin/hextide; live wants a real Kafka broker (scripts/kafka.sh).
 package main
 
 import (
@@ -30,10 +33,10 @@ func main() {
 
 func run(ctx context.Context, arguments []string) error {
 	commands := map[string]func(context.Context, *flag.FlagSet, []string) error{
-		"backfill": backfill, "windows": windows, "live": live, "empty": empty,
+		"backfill": backfill, "windows": windows, "live": live, "state": state, "empty": empty,
 	}
 	if len(arguments) == 0 || commands[arguments[0]] == nil {
-		return fmt.Errorf("usage: bench backfill|windows|live --data FILE")
+		return fmt.Errorf("usage: bench backfill|windows|live|state --data FILE")
 	}
 	return commands[arguments[0]](ctx, flag.NewFlagSet(arguments[0], flag.ExitOnError), arguments[1:])
 }
