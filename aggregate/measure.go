@@ -36,3 +36,18 @@ func (c *MeasureColumn) Sum(i int) exact.Int128 {
 	}
 	return exact.Int128{Hi: c.Hi[i], Lo: c.Lo[i]}
 }
+
+// Picked are the values of some entries, in their order.
+func (c *MeasureColumn) Picked(entries []int32) MeasureColumn {
+	p := MeasureColumn{Lo: make([]uint64, len(entries))}
+	for i, from := range entries {
+		p.Lo[i] = c.Lo[from]
+	}
+	if c.Hi != nil {
+		p.Hi = make([]int64, len(entries))
+		for i, from := range entries {
+			p.Hi[i] = c.Hi[from]
+		}
+	}
+	return p
+}

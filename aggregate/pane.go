@@ -37,6 +37,10 @@ func (p *Pane) Merge(measures []Measure, e Entries, fresh []bool) {
 	}
 	if first {
 		p.room(e)
+		if !slices.ContainsFunc(e.Slots, func(s int32) bool { return s < 0 }) {
+			p.take(e, fresh)
+			return
+		}
 	}
 	for i, slot := range e.Slots {
 		fresh[i] = slot >= 0
@@ -80,6 +84,21 @@ func (p *Pane) room(e Entries) {
 	p.Slots = slices.Grow(p.Slots, len(e.Slots))
 	for m := range p.Measures {
 		p.Measures[m].Lo = slices.Grow(p.Measures[m].Lo, len(e.Slots))
+	}
+}
+
+// take adds all entries of e to an empty pane.
+func (p *Pane) take(e Entries, fresh []bool) {
+	p.Slots = append(p.Slots, e.Slots...)
+	for m := range e.Measures {
+		to, from := &p.Measures[m], &e.Measures[m]
+		to.Lo = append(to.Lo, from.Lo...)
+		if from.Hi != nil {
+			to.Hi = append(to.Hi[:0], from.Hi...)
+		}
+	}
+	for i := range fresh {
+		fresh[i] = true
 	}
 }
 

@@ -115,14 +115,16 @@ func (w *Windows) Slide(to int64, panes *Panes, via []int32) {
 	}
 	w.grow()
 	for p := range panes.Each(w.end, to) {
-		w.count(&p.Entries, via, nil)
-		w.add(&p.Entries, via, 0, len(w.sizes), false)
+		if first := w.first(p.Start, to); first < len(w.sizes) {
+			w.count(&p.Entries, via, nil)
+			w.add(&p.Entries, via, first, len(w.sizes), false)
+		}
 		for _, x := range w.extremes {
 			x.enter(p, via)
 		}
 	}
 	for i, size := range w.sizes {
-		for p := range panes.Each(before(w.end, size), to-size) {
+		for p := range panes.Each(before(w.end, size), min(to-size, w.end)) {
 			w.add(&p.Entries, via, i, i+1, true)
 			if i == len(w.sizes)-1 {
 				w.discount(&p.Entries, via)
@@ -138,13 +140,19 @@ func (w *Windows) Slide(to int64, panes *Panes, via []int32) {
 	w.sweep()
 }
 
+// first is the least window among those ending at a time that a pane is in.
+func (w *Windows) first(start, end int64) int {
+	first := 0
+	for first < len(w.sizes) && start < end-w.sizes[first] {
+		first++
+	}
+	return first
+}
+
 // Include adds entries that have come late to a pane which the windows have
 // already passed; fresh says which the pane did not have yet.
 func (w *Windows) Include(start int64, e *Entries, fresh []bool, via []int32) {
-	first := 0
-	for first < len(w.sizes) && start < w.end-w.sizes[first] {
-		first++
-	}
+	first := w.first(start, w.end)
 	if first == len(w.sizes) || start >= w.end {
 		return
 	}

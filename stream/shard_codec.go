@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
+	"slices"
 
 	"github.com/hextide/hextide/aggregate"
 	"github.com/hextide/hextide/geo"
@@ -43,19 +45,38 @@ func (w *entryWriter) floats(values []float64) {
 	}
 }
 
-// value writes a cell's value of a measure.
-func (w *entryWriter) value(c *aggregate.MeasureColumn, i int) {
-	w.time(int64(c.Lo[i]))
-	if c.Hi != nil {
-		w.time(c.Hi[i])
-	}
-}
+// How a measure's values are written: a byte that says which.
+const (
+	varints     = 0 // each as one
+	wideVarints = 1 // each as two, for 128 bits
+	offsets     = 2 // and so many more: the least of them, and of each so many bytes above it
+)
 
 // measure writes all values of a measure.
 func (w *entryWriter) measure(c *aggregate.MeasureColumn) {
-	w.bit(c.Hi != nil)
-	for i := range c.Lo {
-		w.value(c, i)
+	if c.Hi != nil {
+		w.out = append(w.out, wideVarints)
+		for i := range c.Lo {
+			w.time(int64(c.Lo[i]))
+			w.time(c.Hi[i])
+		}
+		return
+	}
+	least, most := int64(math.MaxInt64), int64(math.MinInt64)
+	for _, v := range c.Lo {
+		least, most = min(least, int64(v)), max(most, int64(v))
+	}
+	width := 0
+	if len(c.Lo) > 0 {
+		width = (bits.Len64(uint64(most)-uint64(least)) + 7) / 8
+	}
+	w.out = append(w.out, offsets+byte(width))
+	w.time(least)
+	w.out = slices.Grow(w.out, len(c.Lo)*width+8)
+	for _, v := range c.Lo {
+		at := len(w.out)
+		w.fixed(v - uint64(least))
+		w.out = w.out[:at+width]
 	}
 }
 
@@ -157,14 +178,57 @@ func (r *entryReader) floats(n int) []float64 {
 // measure reads n values of a measure.
 func (r *entryReader) measure(n int) (c aggregate.MeasureColumn) {
 	c.Lo = make([]uint64, n)
-	if r.bit() {
-		c.Hi = make([]int64, n)
-	}
-	for i := range n {
-		c.Lo[i] = uint64(r.time())
-		if c.Hi != nil {
-			c.Hi[i] = r.time()
+	switch kind := r.byte(); {
+	case kind == varints:
+		for i := range c.Lo {
+			c.Lo[i] = uint64(r.time())
 		}
+	case kind == wideVarints:
+		c.Hi = make([]int64, n)
+		for i := range c.Lo {
+			c.Lo[i], c.Hi[i] = uint64(r.time()), r.time()
+		}
+	case kind <= offsets+8:
+		r.offsets(c.Lo, int(kind-offsets))
+	default:
+		r.fail()
 	}
 	return c
+}
+
+// offsets reads values of so many bytes each above their least.
+func (r *entryReader) offsets(values []uint64, width int) {
+	least := uint64(r.time())
+	size := len(values) * width
+	if size > len(r.in) {
+		r.fail()
+		return
+	}
+	in, mask := r.in[:size], uint64(1)<<(8*width%64)-1
+	if width == 8 {
+		mask = math.MaxUint64
+	}
+	i, at := 0, 0
+	for ; at+8 <= len(in); i, at = i+1, at+width {
+		if i == len(values) {
+			break // of no bytes
+		}
+		values[i] = least + binary.LittleEndian.Uint64(in[at:])&mask
+	}
+	for ; i < len(values); i, at = i+1, at+width {
+		var last [8]byte
+		copy(last[:], in[at:at+width])
+		values[i] = least + binary.LittleEndian.Uint64(last[:])
+	}
+	r.in = r.in[size:]
+}
+
+func (r *entryReader) byte() byte {
+	if len(r.in) == 0 {
+		r.fail()
+		return 0
+	}
+	b := r.in[0]
+	r.in = r.in[1:]
+	return b
 }

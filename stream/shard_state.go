@@ -33,7 +33,7 @@ const (
 	tableShard     = 's'
 	tableTerritory = 't'
 
-	shardStateVersion = 1
+	shardStateVersion = 2 // 1 had measures in varints alone
 	shardKeyBytes     = 25
 )
 
@@ -156,11 +156,8 @@ func (f *frozenPane) save() []byte {
 		before = f.cells[i]
 	}
 	for m := range f.measures {
-		c := &f.measures[m]
-		w.bit(c.Hi != nil)
-		for _, i := range order {
-			w.value(c, int(i))
-		}
+		c := f.measures[m].Picked(order)
+		w.measure(&c)
 	}
 	return w.out
 }

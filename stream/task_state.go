@@ -276,7 +276,7 @@ func hasVersion(value []byte, want byte) error {
 		return fmt.Errorf("%w: it is empty", ErrState)
 	case value[0] > want:
 		return fmt.Errorf("%w: its format is version %d, this program reads up to %d: use the program that wrote it, or a newer one", ErrState, value[0], want)
-	case value[0] != want:
+	case value[0] == 0:
 		return fmt.Errorf("%w: its format is version %d, which never was", ErrState, value[0])
 	}
 	return nil
