@@ -65,11 +65,13 @@ func holding(before int64, entries []ControlEntry) []numbered {
 type controlQueue struct {
 	applied int64 // entries of the log that the partition's state contains
 	pending []numbered
+	head    head
 }
 
 // newControlQueue takes a partition's entries beyond those applied.
 func newControlQueue(held []numbered, partition int32, applied int64) controlQueue {
 	q := controlQueue{applied: applied}
+	q.head = restored(q.value()) // a state without one contains none
 	for _, n := range held {
 		if n.entry.Partition == partition && n.at >= applied {
 			q.pending = append(q.pending, n)
@@ -114,7 +116,11 @@ const controlStateVersion = 1
 
 // save adds the queue's part of a partition's state.
 func (q *controlQueue) save(d *Delta) {
-	d.put([]byte(controlTable), binary.LittleEndian.AppendUint64([]byte{controlStateVersion}, uint64(q.applied)))
+	d.head(&q.head, []byte(controlTable), q.value())
+}
+
+func (q *controlQueue) value() []byte {
+	return binary.LittleEndian.AppendUint64([]byte{controlStateVersion}, uint64(q.applied))
 }
 
 // takeApplied takes the queue's part out of a partition's state.

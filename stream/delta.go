@@ -1,6 +1,9 @@
 package stream
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+)
 
 // Delta is what of a machine's state is other than in the epoch that it is to be
 // added to. It is frozen: the machine goes on while the delta is encoded.
@@ -13,6 +16,8 @@ type Delta struct {
 	Whole   bool     // the entries are all there is: nothing kept before counts
 	Removed [][]byte // keys of entries that are no more
 	parts   []frozen
+	since   int64 // parts above this version belong to it
+	number  int64 // of the barrier, and the version of what changed just before it
 }
 
 // frozen is an entry still to be encoded.
@@ -31,6 +36,25 @@ func (d *Delta) add(key []byte, value func() []byte) {
 func (d *Delta) put(key, value []byte) {
 	d.add(key, func() []byte { return value })
 }
+
+// head is an entry that a machine always has. It changes where its bytes do.
+type head struct {
+	value   []byte
+	changed int64 // version
+}
+
+// head adds a head, if it changed.
+func (d *Delta) head(h *head, key, value []byte) {
+	if !bytes.Equal(h.value, value) {
+		h.value, h.changed = value, d.number
+	}
+	if h.changed > d.since {
+		d.put(key, value)
+	}
+}
+
+// restored is a head that the last committed epoch has.
+func restored(value []byte) head { return head{value: slices.Clone(value)} }
 
 // Empty tells that nothing changed.
 func (d *Delta) Empty() bool { return len(d.parts)+len(d.Removed) == 0 }
@@ -82,15 +106,16 @@ func (v *versions) remove(key []byte, born int64) {
 // begin begins the delta since a version, and the next version. It returns the
 // version above which parts belong to the delta: of a whole one, all do.
 func (v *versions) begin(since int64) (*Delta, int64) {
+	number := v.now
 	v.now++
 	if since < v.lost {
 		since = Everything
 	}
 	if since == Everything {
-		return &Delta{Whole: true}, since
+		return &Delta{Whole: true, since: since, number: number}, since
 	}
 	v.gone = slices.DeleteFunc(v.gone, func(r removal) bool { return r.version <= since })
-	d := &Delta{}
+	d := &Delta{since: since, number: number}
 	for _, r := range v.gone {
 		d.Removed = append(d.Removed, r.key)
 	}

@@ -84,3 +84,48 @@ func TestRemovalsAreBounded(t *testing.T) {
 		t.Fatal("what no barrier met is removed")
 	}
 }
+
+// Of a machine that nothing has reached since the last epoch nothing is written,
+// and of one that was restored neither; what changed in an epoch that failed is
+// written in the next.
+func TestUnchangedStateIsNotWritten(t *testing.T) {
+	s := &script{in: testIntake(t, 0, 5*second)}
+	task := newTask(s.in, 0, TaskOptions{From: NoTime})
+	queue := newControlQueue(nil, 0, 0)
+	save := func(since int64) *Delta {
+		d := task.Save(since)
+		queue.save(d)
+		return d
+	}
+	k := newKeeper()
+	for round := range 2 {
+		task.Batch(makeBatch(s.parse(t, "1 a\n2 b"), 0), &s.out)
+		task.Flush(&s.out)
+		queue.applied++
+		save(k.since) // it fails
+		number := task.versions.now
+		d := save(k.since)
+		if d.Empty() {
+			t.Fatal("a change is not written")
+		}
+		applied(k.entries, &Generation{Entries: d.Entries(), Removed: d.Removed})
+		k.since = number
+		for range 2 {
+			if d := save(k.since); !d.Empty() {
+				t.Fatalf("round %d: nothing changed, and %q is written", round, d.Entries())
+			}
+		}
+		at, rest, err := takeApplied(k.list())
+		if err != nil || at != int64(round+1) {
+			t.Fatalf("%d applied, %v", at, err)
+		}
+		task, queue = newTask(s.in, 0, TaskOptions{From: NoTime}), newControlQueue(nil, 0, at)
+		if err := task.Restore(rest); err != nil {
+			t.Fatal(err)
+		}
+		k.restarted()
+		if d := save(k.since); !d.Empty() {
+			t.Fatalf("round %d: nothing changed since the start, and %q is written", round, d.Entries())
+		}
+	}
+}

@@ -38,6 +38,7 @@ type Shard struct {
 	silent      frontiers // of a course of events that was abandoned, whose rows stay told
 	again       bool      // told by an earlier incarnation, of which nobody may have heard
 	versions    versions
+	head        head
 	stats       ShardStats
 	movable     []movable
 }

@@ -59,7 +59,7 @@ func (s *Shard) Save(since int64) *Delta {
 		w.time(f.provisional)
 		w.time(f.final)
 	}
-	d.put(shardKey(tableShard, 0, 0, 0), w.out)
+	d.head(&s.head, shardKey(tableShard, 0, 0, 0), w.out)
 	for _, t := range s.territories {
 		t.save(d, since)
 	}
@@ -231,6 +231,7 @@ func (s *Shard) restore(e Entry) error {
 		for _, f := range []*frontiers{&s.asked, &s.done, &s.told} {
 			f.provisional, f.final = r.time(), r.time()
 		}
+		s.head = restored(e.Value)
 		return r.end()
 	}
 	id := geo.Territory(binary.BigEndian.Uint64(e.Key[1:]))

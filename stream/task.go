@@ -24,6 +24,7 @@ type Task struct {
 	dead      [reasons]int64
 	dedup     *dedup // nil: the plan has none
 	versions  versions
+	head      head
 	panes     accumulation
 	routes    *routes
 	scratch   taskScratch

@@ -52,7 +52,7 @@ func (t *Task) Save(since int64) *Delta {
 	for _, x := range t.dead {
 		v = binary.LittleEndian.AppendUint64(v, uint64(x))
 	}
-	d.put([]byte(taskTable), v)
+	d.head(&t.head, []byte(taskTable), v)
 	if t.dedup == nil {
 		return d
 	}
@@ -73,7 +73,7 @@ func (t *Task) Restore(entries []Entry) error {
 		var err error
 		switch {
 		case string(e.Key) == taskTable:
-			err = t.restoreTask(e.Value)
+			err, t.head = t.restoreTask(e.Value), restored(e.Value)
 		case bytes.HasPrefix(e.Key, []byte(dedupTable)):
 			err = t.restoreSpan(e)
 		default:

@@ -67,7 +67,7 @@ func TestSameSeedSameTrace(t *testing.T) {
 func TestDefectsAreFound(t *testing.T) {
 	for _, d := range []defect{oldFiles, noJoins} {
 		var o outcome
-		for seed := uint64(0); o.err == nil && seed < 50; seed++ {
+		for seed := uint64(0); o.err == nil && seed < 300; seed++ {
 			if o = live(t, seed, d); o.err != nil {
 				t.Logf("defect %d: seed %d: %v", d, seed, o.err)
 			}
