@@ -73,8 +73,8 @@ type Demand struct {
 	ahead    []forecast // of the window to come
 	expected float64    // Σ μ of it
 	counts   []float64  // of the window that closes. Invariant: integers below 2^53
-	joining  []int32    // scratch of join
 	kernel   kernel
+	touched  []int // parts of the state that the last step changed
 	outputs  Outputs
 	score    Score
 }
@@ -89,6 +89,7 @@ type cellState struct {
 	verdict    verdict
 	week, day  []float64 // A^w[P] and A^d[2D], one allocation
 	past       []uint32  // counts of the last P windows, for the baselines; slot t mod P
+	number     int32     // of those that joined before it
 	parent     int32
 	degree     int32    // number of neighbours in the city
 	neighbours [6]int32 // positions in cells, ascending
@@ -130,9 +131,10 @@ func newTables(c clock) (week, day []float64) {
 	return tables[:c.week:c.week], tables[c.week:]
 }
 
-// newCellState is a cell of which nothing is known: one that was always there and silent.
-func newCellState(c clock) cellState {
-	state := cellState{quantile: startQuantile, verdict: calm, past: make([]uint32, c.week)}
+// newCellState is a cell of which nothing is known: one that was always there and silent. So many joined
+// before it.
+func newCellState(c clock, number int32) cellState {
+	state := cellState{number: number, quantile: startQuantile, verdict: calm, past: make([]uint32, c.week)}
 	state.week, state.day = newTables(c)
 	return state
 }
@@ -145,6 +147,7 @@ func (d *Demand) Step(end int64, cells []geo.Cell, counts []int64) {
 	closing := end / microseconds
 	opening := closing - d.clock.window
 	unknown := d.take(cells, counts)
+	d.touched = append(d.touched[:0], head)
 	if d.clock.startsHour(opening) {
 		d.openHour()
 	}

@@ -42,8 +42,7 @@ func (p *parents) clear() { clear(p.sums) }
 // join takes the unknown ones among the cells in, each as one that was always there and silent.
 func (d *Demand) join(cells []geo.Cell, unknown int) {
 	before := len(d.cells)
-	d.joining = d.joining[:0]
-	joined := make([]geo.Cell, 0, unknown)
+	joined, joining := make([]geo.Cell, 0, unknown), make([]int32, 0, unknown)
 	known := 0
 	for _, cell := range cells {
 		for known < before && d.cells[known] < cell {
@@ -51,10 +50,10 @@ func (d *Demand) join(cells []geo.Cell, unknown int) {
 		}
 		if known == before || d.cells[known] != cell {
 			joined = append(joined, cell)
-			d.joining = append(d.joining, int32(known))
+			joining = append(joining, int32(known))
 		}
 	}
-	d.renumber()
+	d.renumber(joining)
 	d.grow(before + len(joined))
 	for from, to, next := before-1, len(d.cells)-1, len(joined)-1; next >= 0; to-- {
 		if from >= 0 && d.cells[from] > joined[next] {
@@ -63,7 +62,7 @@ func (d *Demand) join(cells []geo.Cell, unknown int) {
 			continue
 		}
 		d.cells[to] = joined[next]
-		d.states[to] = newCellState(d.clock)
+		d.states[to] = newCellState(d.clock, int32(before+next))
 		d.states[to].parent = d.parents.of(joined[next], d.options.Parent)
 		next--
 	}
@@ -72,11 +71,11 @@ func (d *Demand) join(cells []geo.Cell, unknown int) {
 
 // renumber moves the neighbours' positions up by the number of cells that join before them: joining
 // holds, ascending, the position before which each joins.
-func (d *Demand) renumber() {
+func (d *Demand) renumber(joining []int32) {
 	for c := range d.states {
 		state := &d.states[c]
 		for i, n := range state.neighbours[:state.degree] {
-			lower, _ := slices.BinarySearch(d.joining, n+1)
+			lower, _ := slices.BinarySearch(joining, n+1)
 			state.neighbours[i] = n + int32(lower)
 		}
 	}

@@ -56,7 +56,7 @@ func TestEachParameter(t *testing.T) {
 		t.Errorf("%v", city)
 	}
 	// The state's bytes: 8 a number, but for its head, a cell's id, and 4 each of the flags and past counts.
-	state := len(d.AppendState(nil))
+	state := len(appendInOne(d, nil))
 	head := 4 + 4 + 8 + 4 + 4 + 4 + 4 + len("UTC") + 8 + 4
 	want := head + 8*numbers + len(cells)*(8-4*d.clock.week-2*4)
 	if state != want {

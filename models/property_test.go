@@ -77,7 +77,7 @@ var windows = []time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour}
 
 // sameBits reports the first difference between the columns of two models.
 func sameBits(t *rapid.T, a, b *Demand) {
-	if !bytes.Equal(a.AppendState(nil), b.AppendState(nil)) {
+	if !bytes.Equal(appendInOne(a, nil), appendInOne(b, nil)) {
 		t.Fatalf("states differ after window %d", a.city.windows)
 	}
 	x, y := a.Outputs(), b.Outputs()
@@ -106,11 +106,11 @@ func TestRestoredModelGoesOnWithTheSameBits(t *testing.T) {
 		cuts := rapid.SliceOfN(rapid.IntRange(0, total), 1, 6).Draw(t, "cuts")
 		for step := range total {
 			if slices.Contains(cuts, step) {
-				next, _ := NewDemand(options)
-				if err := next.Restore(broken.AppendState(nil)); err != nil {
-					t.Fatal(err)
+				state := whole(broken)
+				if rapid.Bool().Draw(t, "in one part") {
+					state = inOne(broken)
 				}
-				broken = next
+				broken = restore(t, broken, rapid.Permutation(state).Draw(t, "order"))
 				sameBits(t, straight, broken)
 			}
 			end := l.next(step)
@@ -310,10 +310,7 @@ func TestAbsurdCountStaysFinite(t *testing.T) {
 			}
 		}
 		t.Logf("%d: %v, r %v, w %v", absurd, d.Outputs().Mu, d.city.windowSpread.size(), d.city.weights)
-		next := newModel(t, time.Hour, "")
-		if err := next.Restore(d.AppendState(nil)); err != nil {
-			t.Errorf("after %d: %v", absurd, err)
-		}
+		restore(t, d, whole(d))
 	}
 }
 

@@ -205,4 +205,5 @@ func (d *Demand) learnRates(s slots) {
 	d.city.week[s.week] = float64(slotKeep*d.city.week[s.week]) + 1
 	d.city.day[table] = float64(slotKeep*d.city.day[table]) + 1
 	d.city.exposure = float64(d.decay.level*d.city.exposure) + 1
+	d.touched = append(d.touched, d.clock.weekPart(s.week), d.clock.dayPart(table))
 }

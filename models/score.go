@@ -153,8 +153,9 @@ func (d *Demand) keepScore() {
 
 // remember keeps a closed window's counts for the baselines, held to what 32 bits hold.
 func (d *Demand) remember() {
-	slot := d.city.windows % int64(d.clock.week)
+	slot := int(d.city.windows % int64(d.clock.week))
 	for c := range d.states {
 		d.states[c].past[slot] = uint32(min(d.counts[c], math.MaxUint32))
 	}
+	d.touched = append(d.touched, d.clock.pastPart(slot))
 }

@@ -3,7 +3,6 @@ package models
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math"
 
 	"github.com/hextide/hextide/geo"
@@ -15,33 +14,166 @@ var ErrState = errors.New("state of a demand model")
 // The format, little-endian; docs/demand.md draws it.
 const (
 	stateMagic   = 0x6d64_7868 // "hxdm"
-	stateVersion = 1
+	stateVersion = 2
+	stateInOne   = 1 // of before: the head holds the tables too
 )
 
 // largestSum bounds every sum of counts in a state that can be right: counts are below 2^53, and what
 // fades by a half-life of 14 days of seconds holds fewer than 2^21 of them at once.
 const largestSum = 0x1p80
 
-// AppendState appends the model's whole state to dst. A model restored from it goes on with the same
-// bits; equal states have equal bytes.
-func (d *Demand) AppendState(dst []byte) []byte {
+// A model's state is in parts, so that what a step leaves as it was need not be kept anew: the head,
+// which every step changes, and one part for each slot of the tables, of which a step changes three.
+// Parts have numbers:
+//
+//	0              head: options, what the cells share, each cell's numbers
+//	1 to P         a slot of the week tables
+//	P+1 to P+2D    a slot of the day tables
+//	the next P     a slot of the past counts
+//
+// A slot's part holds the city's exposure, but for past counts, and then the values of the cells in the
+// order in which they joined, without the zeros at its end. Of a slot that cells joined after they are
+// 0: joining changes the head alone.
+const head = 0
+
+// weekPart, dayPart and pastPart are the parts of slots.
+func (c clock) weekPart(slot int) int { return 1 + slot }
+func (c clock) dayPart(slot int) int  { return 1 + c.week + slot }
+func (c clock) pastPart(slot int) int { return 1 + c.week + 2*c.day + slot }
+
+// parts is how many there are.
+func (c clock) parts() int { return 1 + 2*c.week + 2*c.day }
+
+// Parts is how many parts the state has; they are numbered from 0.
+func (d *Demand) Parts() int { return d.clock.parts() }
+
+// Holds tells whether anything is in a part. One that no step has changed is not kept.
+func (d *Demand) Holds(part int) bool {
+	c := d.clock
+	switch {
+	case part == head:
+		return true
+	case part < c.dayPart(0):
+		return d.city.week[part-c.weekPart(0)] > 0
+	case part < c.pastPart(0):
+		return d.city.day[part-c.dayPart(0)] > 0
+	}
+	return int64(part-c.pastPart(0)) < d.city.windows
+}
+
+// Touched are the parts that the last step changed. The slice holds until the next.
+func (d *Demand) Touched() []int { return d.touched }
+
+// Frozen is a copy of some parts of a state: the model goes on while they are encoded.
+type Frozen struct {
+	parts  []int
+	clock  clock
+	head   *frozenHead // nil: not among them
+	shared []float64   // by part: the exposure
+	values []float64   // by cell, in the order of joining, and part
+}
+
+// frozenHead is all that the head has. Cells and states are in the order of joining.
+type frozenHead struct {
+	options DemandOptions
+	end     int64
+	city    cityState
+	score   Score
+	cells   []geo.Cell
+	states  []cellState
+}
+
+// Freeze copies parts, each of which holds something.
+func (d *Demand) Freeze(parts []int) *Frozen {
+	f := &Frozen{parts: parts, clock: d.clock, shared: make([]float64, len(parts)), values: make([]float64, len(parts)*len(d.cells))}
+	for i, part := range parts {
+		switch c := d.clock; {
+		case part == head:
+			f.head = d.freezeHead()
+		case part < c.dayPart(0):
+			f.shared[i] = d.city.week[part-c.weekPart(0)]
+		case part < c.pastPart(0):
+			f.shared[i] = d.city.day[part-c.dayPart(0)]
+		}
+	}
+	for c := range d.states {
+		state := &d.states[c]
+		values := f.values[int(state.number)*len(parts):][:len(parts)]
+		for i, part := range parts {
+			values[i] = state.at(d.clock, part)
+		}
+	}
+	return f
+}
+
+// at is a cell's value in a slot's part.
+func (s *cellState) at(c clock, part int) float64 {
+	switch {
+	case part == head:
+		return 0
+	case part < c.dayPart(0):
+		return s.week[part-c.weekPart(0)]
+	case part < c.pastPart(0):
+		return s.day[part-c.dayPart(0)]
+	}
+	return float64(s.past[part-c.pastPart(0)])
+}
+
+func (d *Demand) freezeHead() *frozenHead {
+	h := &frozenHead{
+		options: d.options, end: d.end, city: d.city, score: d.score,
+		cells: make([]geo.Cell, len(d.cells)), states: make([]cellState, len(d.cells)),
+	}
+	for c := range d.states {
+		number := d.states[c].number
+		h.cells[number], h.states[number] = d.cells[c], d.states[c]
+	}
+	return h
+}
+
+// Append appends the part frozen as number i to dst. It may be called from any goroutine. A model
+// restored from all parts goes on with the same bits; equal states of one history have equal bytes.
+func (f *Frozen) Append(dst []byte, i int) []byte {
 	w := writer{dst}
-	w.u32(stateMagic)
-	w.u32(stateVersion)
-	w.i64(d.clock.window)
-	w.u32(uint32(d.clock.week))
-	w.u32(uint32(d.options.Resolution))
-	w.u32(uint32(d.options.Parent))
-	w.text(zoneName(d.options.TimeZone))
-	w.i64(d.end)
-	w.city(&d.city)
-	w.score(&d.score)
-	w.u32(uint32(len(d.cells)))
-	for c := range d.cells {
-		w.u64(uint64(d.cells[c]))
-		w.cell(&d.states[c])
+	part, n := f.parts[i], len(f.parts)
+	if part == head {
+		f.head.write(&w, f.clock)
+		return w.out
+	}
+	held := len(f.values) / n
+	for held > 0 && f.values[(held-1)*n+i] == 0 {
+		held--
+	}
+	past := part >= f.clock.pastPart(0)
+	if !past {
+		w.f64(f.shared[i])
+	}
+	for c := range held {
+		if v := f.values[c*n+i]; past {
+			w.u32(uint32(v))
+		} else {
+			w.f64(v)
+		}
 	}
 	return w.out
+}
+
+func (h *frozenHead) write(w *writer, c clock) {
+	w.u32(stateMagic)
+	w.u32(stateVersion)
+	w.i64(c.window)
+	w.u32(uint32(c.week))
+	w.u32(uint32(h.options.Resolution))
+	w.u32(uint32(h.options.Parent))
+	w.text(zoneName(h.options.TimeZone))
+	w.i64(h.end)
+	w.city(&h.city)
+	w.score(&h.score)
+	w.u32(uint32(len(h.cells)))
+	for i := range h.cells {
+		w.u64(uint64(h.cells[i]))
+		w.cell(&h.states[i])
+	}
 }
 
 // zoneName writes UTC for the zone that goes without a name.
@@ -50,96 +182,6 @@ func zoneName(name string) string {
 		return "UTC"
 	}
 	return name
-}
-
-// Restore replaces everything the model knows by a state. It refuses, with ErrState and the reason, a
-// state of other options, one that is damaged, and numbers that no model can have; the model is then as
-// it was.
-func (d *Demand) Restore(state []byte) error {
-	next := &Demand{options: d.options, clock: d.clock, decay: d.decay, kernel: d.kernel, parents: newParents()}
-	if err := next.read(state); err != nil {
-		return fmt.Errorf("%w: %w", ErrState, err)
-	}
-	*d = *next
-	d.look(d.clock.at(d.end / microseconds))
-	d.publish()
-	return nil
-}
-
-func (d *Demand) read(state []byte) error {
-	r := &reader{in: state}
-	if err := d.readHead(r); err != nil {
-		return err
-	}
-	d.end = r.i64()
-	r.city(&d.city, d.clock)
-	r.score(&d.score)
-	count := int(r.u32())
-	if r.err == nil && count > len(r.in)/cellBytes(d.clock) {
-		return fmt.Errorf("damaged: %d cells, more than its length holds", count)
-	}
-	if r.err != nil {
-		return r.err
-	}
-	d.grow(count)
-	for c := range count {
-		d.cells[c] = geo.Cell(r.u64())
-		if err := d.checkCell(c); r.err == nil && err != nil {
-			return err
-		}
-		d.states[c] = newCellState(d.clock)
-		r.cell(&d.states[c])
-		if r.err != nil {
-			return r.err
-		}
-		d.states[c].parent = d.parents.of(d.cells[c], d.options.Parent)
-	}
-	if len(r.in) > 0 {
-		return fmt.Errorf("damaged: %d bytes too many", len(r.in))
-	}
-	d.linkAll(d.cells)
-	return nil
-}
-
-// readHead reads format and options and compares them with the model's.
-func (d *Demand) readHead(r *reader) error {
-	magic, version := r.u32(), r.u32()
-	if r.err == nil && magic != stateMagic {
-		return errors.New("damaged: it does not begin as one")
-	}
-	if r.err == nil && version != stateVersion {
-		return fmt.Errorf("its format is version %d, this program reads version %d", version, stateVersion)
-	}
-	window, week := r.i64(), int(r.u32())
-	resolution, parent := int(r.u32()), int(r.u32())
-	zone := r.text()
-	switch {
-	case r.err != nil:
-		return r.err
-	case window != d.clock.window:
-		return fmt.Errorf("its window is %d s, the model's %d s", window, d.clock.window)
-	case week != d.clock.week:
-		return fmt.Errorf("its week has %d windows, the model's %d", week, d.clock.week)
-	case resolution != d.options.Resolution:
-		return fmt.Errorf("its cells have resolution %d, the model's %d", resolution, d.options.Resolution)
-	case parent != d.options.Parent:
-		return fmt.Errorf("its parents have resolution %d, the model's %d", parent, d.options.Parent)
-	case zone != zoneName(d.options.TimeZone):
-		return fmt.Errorf("its time zone is %q, the model's %q", zone, zoneName(d.options.TimeZone))
-	}
-	return nil
-}
-
-// checkCell tells what is wrong with cell c, the last one read.
-func (d *Demand) checkCell(c int) error {
-	cell := d.cells[c]
-	if !cell.Valid() || cell.Resolution() != d.options.Resolution {
-		return fmt.Errorf("damaged: %x is no cell of resolution %d", uint64(cell), d.options.Resolution)
-	}
-	if c > 0 && d.cells[c-1] >= cell {
-		return fmt.Errorf("damaged: cell %x does not follow %x", uint64(cell), uint64(d.cells[c-1]))
-	}
-	return nil
 }
 
 // writer appends numbers.
@@ -172,8 +214,6 @@ func (w *writer) city(c *cityState) {
 	w.i64(c.windows)
 	w.i64(c.rejected)
 	w.f64(c.exposure)
-	w.floats(c.week)
-	w.floats(c.day)
 	w.ratios(c.ratios[:])
 	w.floats(c.weights[:])
 	w.floats(c.curvature[:])
@@ -212,15 +252,10 @@ func (w *writer) cell(s *cellState) {
 	w.i64(s.hour.came)
 	w.floats([]float64{s.hour.running, s.hour.start, s.hour.level})
 	w.floats([]float64{s.verdict.running.up, s.verdict.running.down, s.verdict.start.up, s.verdict.start.down})
-	w.floats(s.week)
-	w.floats(s.day)
-	for _, n := range s.past {
-		w.u32(n)
-	}
 }
 
-// cellBytes is the length of a cell in a state.
-func cellBytes(c clock) int {
-	ratios := len(ringHalfLives) + len(cellHalfLives)
-	return 8*(1+1+2*ratios+1+1+1+3+4+c.week+2*c.day) + 4*c.week
-}
+// cellBytes is the length of a cell in a head.
+const cellBytes = 8 * (1 + 1 + 2*(len(ringHalfLives)+len(cellHalfLives)) + 1 + 1 + 1 + 3 + 4)
+
+// tableBytes is the length of a cell's tables where they follow it.
+func tableBytes(c clock) int { return 8*(c.week+2*c.day) + 4*c.week }

@@ -97,13 +97,16 @@ func (r *reader) ratios(what string, ratios []ratio) {
 	}
 }
 
-func (r *reader) city(c *cityState, clock clock) {
+// city reads what the cells share; tables: the exposures of the tables are there too.
+func (r *reader) city(c *cityState, clock clock, tables bool) {
 	c.windows = r.count("the number of windows")
 	c.rejected = r.count("the number of steps left out")
 	c.exposure = r.sum("the exposure of the level")
 	c.week, c.day = newTables(clock)
-	r.sums("an exposure of the week", c.week)
-	r.sums("an exposure of the days", c.day)
+	if tables {
+		r.sums("an exposure of the week", c.week)
+		r.sums("an exposure of the days", c.day)
+	}
 	r.ratios("a ratio sum of the city", c.ratios[:])
 	for i := range c.weights {
 		c.weights[i] = r.f64("a weight")
@@ -150,6 +153,9 @@ func (r *reader) cell(s *cellState) {
 	s.hour.level = r.sum("an hour's level")
 	s.verdict.running = tails{r.share("a probability"), r.share("a probability")}
 	s.verdict.start = tails{r.share("a probability"), r.share("a probability")}
+}
+
+func (r *reader) tables(s *cellState) {
 	r.sums("a week's table", s.week)
 	r.sums("a day's table", s.day)
 	for i := range s.past {

@@ -17,7 +17,7 @@ import (
 //
 //	table           cell    time        value
 //	f forecast      model   made at     what rows hold until the next
-//	m model         model   -           clock, and the model's own state
+//	m model         model   part        a part of the model's state; before part 0, its clock
 //	p pane          -       start       its cells, ascending, and their measures
 //	r said          -       window end  hashes of provisional rows that are not final
 //	s shard         -       -           frontiers
@@ -83,14 +83,7 @@ func (t *territory) save(d *Delta, since int64) {
 		}
 	}
 	for i, m := range t.models {
-		if m.changed > since {
-			d.put(shardKey(tableModel, t.id, uint64(i), 0), m.save())
-		}
-		for f := range m.forecasts {
-			if f := &m.forecasts[f]; f.born > since {
-				d.put(shardKey(tableForecast, t.id, uint64(i), f.at), f.save())
-			}
-		}
+		m.save(d, since, func(table byte, time int64) []byte { return shardKey(table, t.id, uint64(i), time) })
 	}
 }
 
@@ -109,14 +102,6 @@ func (t *territory) saveEnds() []byte {
 	}
 	t.touched.save(&w)
 	return w.out
-}
-
-func (m *territoryModel) save() []byte {
-	w := entryWriter{out: []byte{shardStateVersion}}
-	for _, x := range []int64{m.next, m.first, m.silent} {
-		w.time(x)
-	}
-	return m.demand.AppendState(w.out)
 }
 
 // frozenPane is a pane as it was: its cells with the bit that says whether a cell
@@ -184,24 +169,6 @@ func (s *said) save() []byte {
 	return w.out
 }
 
-func (f *forecast) save() []byte {
-	w := entryWriter{out: []byte{shardStateVersion}}
-	w.bit(f.quiet)
-	w.cells(f.cells)
-	for _, column := range outputFloats {
-		w.floats(*column(&f.out))
-	}
-	for _, column := range outputInts {
-		for _, v := range *column(&f.out) {
-			w.time(v)
-		}
-	}
-	for _, v := range f.out.MissValid {
-		w.bit(v)
-	}
-	return w.out
-}
-
 // Restore brings a new shard to a saved state; entries may come in any order. Its
 // next Step tells the frontier again: only the newest incarnation's counts.
 func (s *Shard) Restore(entries []Entry) error {
@@ -257,7 +224,7 @@ func (s *Shard) restore(e Entry) error {
 		if m := t.models[cell]; e.Key[0] == tableForecast {
 			m.loadForecast(r, time)
 		} else {
-			return m.load(r)
+			return m.load(r, time)
 		}
 	default:
 		return fmt.Errorf("%w: unknown table", ErrState)
@@ -325,13 +292,9 @@ func (t *territory) restored() error {
 		return 1
 	})
 	for _, m := range t.models {
-		m.changed = 0
-		slices.SortFunc(m.forecasts, func(a, b forecast) int {
-			if a.at < b.at {
-				return -1
-			}
-			return 1
-		})
+		if err := m.restored(t.versions.now); err != nil {
+			return err
+		}
 	}
 	if t.scratch.ends.final != NoTime {
 		t.final.slide(t, t.scratch.ends.final)
@@ -340,32 +303,4 @@ func (t *territory) restored() error {
 		t.provisional.slide(t, t.scratch.ends.provisional)
 	}
 	return nil
-}
-
-func (m *territoryModel) load(r *entryReader) error {
-	m.next, m.first, m.silent = r.time(), r.time(), r.time()
-	if r.err != nil {
-		return r.err
-	}
-	if err := m.demand.Restore(r.in); err != nil {
-		return fmt.Errorf("model %s: %w", m.spec.name, err)
-	}
-	return nil
-}
-
-func (m *territoryModel) loadForecast(r *entryReader, at int64) {
-	f := forecast{at: at, quiet: r.bit(), cells: r.cells()}
-	n := len(f.cells)
-	for _, column := range outputFloats {
-		*column(&f.out) = r.floats(n)
-	}
-	for _, column := range outputInts {
-		for range n {
-			*column(&f.out) = append(*column(&f.out), r.time())
-		}
-	}
-	for range n {
-		f.out.MissValid = append(f.out.MissValid, r.bit())
-	}
-	m.forecasts = append(m.forecasts, f)
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // fuzzedPlan has all that a shard's state can hold.
-func fuzzedPlan(f *testing.F) *pipeline.Plan {
+func fuzzedPlan(f testing.TB) *pipeline.Plan {
 	plan, err := pipeline.Load([]byte(`
 version: 1
 name: fuzzed

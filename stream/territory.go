@@ -86,7 +86,7 @@ func newTerritory(sh *shape, id geo.Territory, twice bool, v *versions) (*territ
 		if err != nil {
 			return nil, fmt.Errorf("territory %s: %w", sh.territories.Name(id), err)
 		}
-		m.changed = v.now
+		m.changed[0] = v.now
 		t.models = append(t.models, m)
 	}
 	return t, nil

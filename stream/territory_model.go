@@ -32,10 +32,11 @@ type territoryModel struct {
 	spec      *modelSpec
 	shape     *shape
 	demand    *models.Demand
-	next      int64 // end of the next window to step, µs; noDue before the clock starts
-	first     int64 // end of the first window stepped, µs
-	silent    int64 // steps since one with own events
-	changed   int64 // version of the last step; 0: restored
+	next      int64         // end of the next window to step, µs; noDue before the clock starts
+	first     int64         // end of the first window stepped, µs
+	silent    int64         // steps since one with own events
+	changed   []int64       // by part of the model's state: version of its last change; 0: restored
+	saved     []models.Part // of a state that is being restored
 	forecasts []forecast
 	spare     []forecast
 	cells     []aggregate.Ordered
@@ -57,7 +58,7 @@ func newTerritoryModel(sh *shape, spec *modelSpec) (*territoryModel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", spec.name, err)
 	}
-	return &territoryModel{spec: spec, shape: sh, demand: d, next: noDue}, nil
+	return &territoryModel{spec: spec, shape: sh, demand: d, next: noDue, changed: make([]int64, d.Parts())}, nil
 }
 
 // step closes the window that ends here, if one does.
@@ -85,7 +86,9 @@ func (m *territoryModel) step(t *territory, end int64) error {
 	m.count(t)
 	m.demand.Step(end, m.known, m.counts)
 	m.next = end + m.spec.window
-	m.changed = t.versions.now
+	for _, part := range m.demand.Touched() {
+		m.changed[part] = t.versions.now
+	}
 	m.remember(end)
 	return nil
 }
@@ -112,9 +115,14 @@ func (m *territoryModel) remember(at int64) {
 	if n := len(m.spare); n > 0 {
 		f, m.spare = m.spare[n-1], m.spare[:n-1]
 	}
-	f.at, f.born, f.quiet = at, m.changed, m.silent >= m.spec.week
+	f.at, f.born, f.quiet = at, m.changed[0], m.silent >= m.spec.week
 	f.cells = append(f.cells[:0], m.demand.Cells()...)
-	from, to := m.demand.Outputs(), &f.out
+	copyOutputs(&f.out, m.demand.Outputs())
+	m.forecasts = append(m.forecasts, f)
+}
+
+// copyOutputs copies a model's columns into memory that had others.
+func copyOutputs(to, from *models.Outputs) {
 	for _, column := range outputFloats {
 		*column(to) = append((*column(to))[:0], *column(from)...)
 	}
@@ -122,7 +130,6 @@ func (m *territoryModel) remember(at int64) {
 		*column(to) = append((*column(to))[:0], *column(from)...)
 	}
 	to.MissValid = append(to.MissValid[:0], from.MissValid...)
-	m.forecasts = append(m.forecasts, f)
 }
 
 // Outputs' columns by their type.
