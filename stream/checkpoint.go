@@ -19,6 +19,7 @@ type checkpoints struct {
 	requests chan chan error
 	sooner   chan struct{} // Hasten
 	failures int           // in a row
+	before   *CommitTiming // of the last one that was committed
 	status   atomic.Pointer[CheckpointStats]
 	recent   atomic.Pointer[[]CheckpointStats] // the newest first
 
@@ -164,6 +165,7 @@ func (c *checkpoints) collect(ctx context.Context, b *barrier) (*Pointer, *Check
 	err := c.gather(ctx, b, p, s, w)
 	err = errors.Join(err, w.wait(p, s))
 	s.align(b.partitionMarks())
+	s.Before = c.before
 	timing := s.CheckpointTiming
 	p.Timing = &timing
 	return p, s, err
@@ -221,9 +223,10 @@ func (c *checkpoints) note(b *barrier, p *Pointer, s *CheckpointStats, err error
 		c.failures = 0
 		s.Completed++
 		s.Committed, s.Succeeded = p.Epoch, s.Ended
+		c.before = &CommitTiming{Epoch: p.Epoch, Commit: s.Commit, All: Seconds(s.Duration)}
 	}
 	s.Degraded = c.failures >= c.run.cfg.Timing.Failures
 	c.remember(s)
-	c.run.cfg.Logger.Log(context.Background(), level, text, "epoch", s.Epoch, "bytes", s.Size,
+	c.run.cfg.Logger.Log(context.Background(), level, text, "epoch", s.Epoch, "bytes", s.Size, "new", s.Written,
 		"duration", s.Duration, "start_delay", time.Duration(s.StartDelay), "alignment", time.Duration(s.Alignment), "error", err)
 }

@@ -95,13 +95,6 @@ func (w *generationWriter) wait(p *Pointer, s *CheckpointStats) error {
 	woken(w.ctx)
 	p.Generations = w.chains
 	s.Upload, s.Async, s.Slowest = Seconds(w.upload), Seconds(w.async), w.slowest
-	for _, chain := range w.chains {
-		s.Size += chain.Size()
-		for _, o := range chain {
-			if o.Epoch == w.epoch {
-				s.Written += o.Size
-			}
-		}
-	}
+	s.CheckpointSize = p.Sizes()
 	return w.errs
 }

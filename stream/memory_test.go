@@ -188,7 +188,7 @@ func (s *memoryStore) Write(_ context.Context, epoch int64, g *Generation) (Chai
 		s.full--
 		return nil, errors.New("no space left on device")
 	}
-	o := Object{Name: fmt.Sprintf("%s/%d/%d", g.Owner, epoch, len(s.objects)), Size: int64(len(g.Entries))}
+	o := Object{Name: fmt.Sprintf("%s/%d/%d", g.Owner, epoch, len(s.objects)), Epoch: epoch, Size: int64(len(g.Entries))}
 	s.objects[o.Name] = applied(map[string][]byte{}, g)
 	return append(slices.Clone(g.Chain), o), nil
 }

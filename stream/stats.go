@@ -98,10 +98,34 @@ type CheckpointStats struct {
 	Degraded  bool     // so many failed in a row that somebody should look
 }
 
-// CheckpointSize is in bytes.
+// CheckpointSize is how large the state of an epoch is, and what was written for it.
 type CheckpointSize struct {
-	Size    int64 // all that the epoch names
-	Written int64 // what of it is new
+	Size    int64 `json:"bytes"`         // of all objects that the epoch names
+	Written int64 `json:"new_bytes"`     // of those that were written for it
+	Objects int   `json:"objects"`       // that it names
+	Longest int   `json:"longest_chain"` // objects that one machine's state consists of, at most
+	Entries int64 `json:"entry_bytes"`   // keys and values in all objects
+	Live    int64 `json:"live_bytes"`    // of which a restart gets so many, before they are compressed
+}
+
+// Sizes are those of the epoch.
+func (p *Pointer) Sizes() CheckpointSize {
+	var s CheckpointSize
+	for _, chain := range p.Generations {
+		s.Size += chain.Size()
+		s.Objects += len(chain)
+		s.Longest = max(s.Longest, len(chain))
+		for _, o := range chain {
+			s.Entries += o.Bytes
+			if o.Epoch == p.Epoch {
+				s.Written += o.Size
+			}
+		}
+		if len(chain) > 0 {
+			s.Live += chain[len(chain)-1].Live
+		}
+	}
+	return s
 }
 
 // partitionCounters are read by other goroutines than the partition's.

@@ -26,7 +26,7 @@ func (s *Seconds) UnmarshalJSON(text []byte) error {
 
 // CheckpointTiming is where a checkpoint's time went. The durations of all are
 // those of the slowest. It is part of the epoch's pointer, all but Commit, which
-// comes after that is written.
+// comes after that is written, and is in the next one's Before.
 type CheckpointTiming struct {
 	StartDelay Seconds           `json:"start_delay"`      // from the request to a partition's turn to it
 	Alignment  Seconds           `json:"alignment"`        // a partition's wait for the others
@@ -38,6 +38,14 @@ type CheckpointTiming struct {
 	Partitions []PartitionTiming `json:"partitions"`       // ascending
 	Workers    []Seconds         `json:"workers"`          // Saving of each
 	Slowest    ShardTiming       `json:"slowest_shard"`
+	Before     *CommitTiming     `json:"before,omitempty"` // of the last epoch that the run committed; nil: of none
+}
+
+// CommitTiming is what of an epoch's timing was not known when its pointer was written.
+type CommitTiming struct {
+	Epoch  int64   `json:"epoch"`
+	Commit Seconds `json:"commit"`
+	All    Seconds `json:"all"`
 }
 
 // PartitionTiming is how long a partition took at the barrier.

@@ -65,8 +65,11 @@ func TestCheckpointTiming(t *testing.T) {
 		if len(c.Partitions) != 3 || len(c.Workers) != 2 || c.Partitions[2].ID != 2 {
 			t.Errorf("%d partitions, %d workers", len(c.Partitions), len(c.Workers))
 		}
+		if p := r.last.Load(); c.CheckpointSize != p.Sizes() || c.Objects != len(p.Generations) || c.Longest != 1 || c.Written != c.Size || c.Size == 0 {
+			t.Errorf("the size is %+v", c.CheckpointSize)
+		}
 		text, err := json.Marshal(r.last.Load())
-		if err != nil || !strings.Contains(string(text), `"async":10,"upload":10,`) || strings.Contains(string(text), `"commit"`) {
+		if err != nil || !strings.Contains(string(text), `"async":10,"upload":10,`) || strings.Contains(string(text), `"commit"`) || strings.Contains(string(text), `"before"`) {
 			t.Errorf("the pointer says %s, %v", text, err)
 		}
 		sink.cannot = 1
@@ -77,6 +80,9 @@ func TestCheckpointTiming(t *testing.T) {
 			if err := r.Checkpoint(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if b := r.last.Load().Timing.Before; b == nil || b.Epoch != recent+1 || b.Commit != Seconds(2*time.Second) || b.All < b.Commit {
+			t.Errorf("the epoch before is told as %+v", b)
 		}
 		s := r.Stats()
 		if f := s.Checkpoint.Failure; f == nil || f.Epoch != 2 || !strings.Contains(f.Error, "no space left") || s.Checkpoint.LastError != "" {

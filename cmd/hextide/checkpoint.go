@@ -75,8 +75,12 @@ func (k *kept) of(ctx context.Context, text string) (*statebackend.State, int64,
 
 func (k *kept) list() *cobra.Command {
 	return &cobra.Command{
-		Use: "ls", Short: "List the epochs that are kept, those of savepoints first", Example: "  hextide checkpoint ls --state hextide-state",
-		Args: arguments(0, 0, "no arguments"),
+		Use: "ls", Short: "List the epochs that are kept, those of savepoints first",
+		Long: `Lists the epochs that are kept, those of savepoints first: BYTES is the size of all
+OBJECTS that an epoch consists of, NEW that of those written for it, CHAIN how many
+objects the state of one shard or partition consists of, at most.`,
+		Example: "  hextide checkpoint ls --state hextide-state",
+		Args:    arguments(0, 0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			state, epochs, err := k.open(c.Context())
 			if err != nil {
@@ -87,7 +91,7 @@ func (k *kept) list() *cobra.Command {
 				return err
 			}
 			out := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
-			fmt.Fprintln(out, "EPOCH\tPIPELINE\tTAKEN\tINCARNATION\tGENERATIONS\tBYTES\tNEW\tEVENTS\tSAVEPOINT")
+			fmt.Fprintln(out, "EPOCH\tPIPELINE\tTAKEN\tINCARNATION\tGENERATIONS\tBYTES\tNEW\tOBJECTS\tCHAIN\tEVENTS\tSAVEPOINT")
 			for _, s := range saved {
 				if s.Err == nil {
 					listEpoch(out, s.Pointer, s.Name)
@@ -110,26 +114,18 @@ func (k *kept) list() *cobra.Command {
 }
 
 func listEpoch(out io.Writer, p *stream.Pointer, savepoint string) {
-	bytes, written := sizes(p)
-	fmt.Fprintf(out, "%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", p.Epoch, p.Pipeline, p.Taken, p.Incarnation, len(p.Generations), bytes, written, p.Counts.Read, savepoint)
-}
-
-// sizes are the bytes of all objects that an epoch names, and of those that were
-// written for it.
-func sizes(p *stream.Pointer) (all, written int64) {
-	for _, object := range p.Objects() {
-		all += object.Size
-		if object.Epoch == p.Epoch {
-			written += object.Size
-		}
-	}
-	return all, written
+	s := p.Sizes()
+	fmt.Fprintf(out, "%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n",
+		p.Epoch, p.Pipeline, p.Taken, p.Incarnation, len(p.Generations), s.Size, s.Written, s.Objects, s.Longest, p.Counts.Read, savepoint)
 }
 
 func (k *kept) show() *cobra.Command {
 	return &cobra.Command{
-		Use: "show EPOCH", Short: "Show one epoch's pointer as JSON", Example: "  hextide checkpoint show 12 --state hextide-state",
-		Args: arguments(1, 1, "one epoch"),
+		Use: "show EPOCH", Short: "Show one epoch's pointer as JSON",
+		Long: `Shows one epoch's pointer as JSON, with the sizes of what it names. How long its
+commit took is known to the next one: it is there as timing.before.`,
+		Example: "  hextide checkpoint show 12 --state hextide-state",
+		Args:    arguments(1, 1, "one epoch"),
 		RunE: func(c *cobra.Command, given []string) error {
 			state, epoch, err := k.of(c.Context(), given[0])
 			if err != nil {
@@ -144,7 +140,10 @@ func (k *kept) show() *cobra.Command {
 			}
 			encoder := json.NewEncoder(c.OutOrStdout())
 			encoder.SetIndent("", "  ")
-			return encoder.Encode(p)
+			return encoder.Encode(struct {
+				*stream.Pointer
+				Size stream.CheckpointSize `json:"size"`
+			}{p, p.Sizes()})
 		},
 	}
 }

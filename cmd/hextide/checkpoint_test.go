@@ -55,6 +55,7 @@ func TestCheckpointsAreLookedAt(t *testing.T) {
 	}{
 		{held, "ls", exitDone, "EPOCH"},
 		{held, "show 2", exitDone, `"epoch": 2`},
+		{held, "show 2", exitDone, `"objects": 1`},
 		{held, "show 9", exitUsage, "keeps no epoch 9; it keeps [1 2]"},
 		{held, "show x", exitUsage, "is no epoch"},
 		{held, "rm 9", exitUsage, "keeps no epoch 9; it keeps [1 2]"},

@@ -15,6 +15,8 @@ func checkpoint(send figure, c stream.CheckpointStats) {
 	send(prometheus.GaugeValue, "checkpoint_epoch", "Newest committed epoch.", float64(c.Committed))
 	send(prometheus.GaugeValue, "checkpoint_bytes", "Size of the last checkpoint, with what it shares with earlier ones.", float64(c.Size))
 	send(prometheus.GaugeValue, "checkpoint_new_bytes", "Bytes written for the last checkpoint.", float64(c.Written))
+	send(prometheus.GaugeValue, "checkpoint_objects", "Objects that the last checkpoint consists of.", float64(c.Objects))
+	send(prometheus.GaugeValue, "checkpoint_longest_chain", "Objects that one shard's or partition's state in the last checkpoint consists of, at most.", float64(c.Longest))
 	send(prometheus.GaugeValue, "checkpoint_degraded", "1 where so many checkpoints failed in a row that somebody should look.", truth(c.Degraded))
 	if !c.Ended.IsZero() {
 		send(prometheus.GaugeValue, "checkpoint_ended_seconds", "When the last checkpoint ended, seconds of unix time.", float64(c.Ended.UnixMilli())/1e3)
@@ -54,7 +56,8 @@ func (a *assembly) checkpointed(c stream.CheckpointStats) {
 // checkpointTold is a checkpoint as the service tells it.
 func checkpointTold(c *stream.CheckpointStats) *pb.Checkpoint {
 	told := &pb.Checkpoint{
-		Epoch: c.Epoch, Ended: timestamppb.New(c.Ended), Error: c.LastError, Bytes: uint64(c.Size),
+		Epoch: c.Epoch, Ended: timestamppb.New(c.Ended), Error: c.LastError,
+		Bytes: uint64(c.Size), NewBytes: uint64(c.Written), Objects: uint32(c.Objects), LongestChain: uint32(c.Longest),
 		SlowestShard: c.Slowest.ID, SlowestShardSeconds: (c.Slowest.Saving + c.Slowest.Async).Seconds(),
 	}
 	for i, took := range c.Parts() {

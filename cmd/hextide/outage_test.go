@@ -217,7 +217,7 @@ func TestDiskFullLive(t *testing.T) {
 func tellsTiming(t *testing.T, p *process, grpc, http, state string) {
 	t.Helper()
 	told := do(t, exitDone, "status", "--grpc", grpc).out.String()
-	for _, text := range []string{"last failed checkpoint", "file too large", "START_DELAY", "SLOWEST SHARD"} {
+	for _, text := range []string{"last failed checkpoint", "file too large", "START_DELAY", "SLOWEST SHARD", "NEW", "LONGEST CHAIN"} {
 		if !strings.Contains(told, text) {
 			t.Errorf("the status does not say %q:\n%s", text, told)
 		}
@@ -226,13 +226,14 @@ func tellsTiming(t *testing.T, p *process, grpc, http, state string) {
 		all := f["checkpoints_completed_total"] + f["checkpoints_failed_total"]
 		_, alignment := f[`checkpoint_alignment_seconds{partition="0"}`]
 		return f[`checkpoint_seconds_count{part="commit"}`] == all && f[`checkpoint_seconds_sum{part="all"}`] > f[`checkpoint_seconds_sum{part="saving"}`] &&
-			f[`checkpoint_duration_seconds{part="commit"}`] > 0 && f[`checkpoint_stopped_seconds{worker="0"}`] > 0 && f["checkpoint_slowest_shard_seconds"] > 0 && alignment
+			f[`checkpoint_duration_seconds{part="commit"}`] > 0 && f[`checkpoint_stopped_seconds{worker="0"}`] > 0 && f["checkpoint_slowest_shard_seconds"] > 0 && alignment && f["checkpoint_objects"] >= f["checkpoint_longest_chain"] && f["checkpoint_longest_chain"] > 0
 	})
 	p.until("an epoch's timing", func() bool { // a run drops old epochs while they are looked at
 		lines := strings.Split(strings.TrimSpace(do(t, exitDone, "checkpoint", "ls", "--state", state).out.String()), "\n")
 		epoch, _, _ := strings.Cut(lines[len(lines)-1], " ")
 		show := start(t, nil, "checkpoint", "show", epoch, "--state", state)
-		return show.wait() == exitDone && strings.Contains(show.out.String(), `"slowest_shard": {`)
+		return show.wait() == exitDone && strings.Contains(show.out.String(), `"slowest_shard": {`) &&
+			strings.Contains(show.out.String(), `"before": {`) && strings.Contains(show.out.String(), `"longest_chain": `)
 	})
 }
 

@@ -205,7 +205,7 @@ in Redis. Where the definition writes a feed, give it a topic of its own too.`,
 			if err != nil {
 				return err
 			}
-			bytes, _ := sizes(p)
+			bytes := p.Sizes().Size
 			say(c, "%s: epoch %d of %s, %d generations of %d bytes in %s", to, p.Epoch, p.Pipeline, len(p.Generations), bytes, time.Since(begun).Round(time.Millisecond))
 			return nil
 		},

@@ -23,7 +23,9 @@ func newStatus() *cobra.Command {
 time, each part that of the slowest: start_delay until the barrier's turn at a
 partition, alignment until the other partitions had it too, saving (a partition or a
 worker stands still), async until that is durable, of which upload was the writing,
-sinks, and commit.`,
+sinks, and commit. BYTES is the size of all OBJECTS that a checkpoint consists of, NEW
+that of those written for it; LONGEST CHAIN is how many objects a restart reads for
+one shard or partition, at most.`,
 		Example: "  hextide status\n  hextide status --grpc 10.0.0.7:8780 --json",
 		Args:    arguments(0, 0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -69,9 +71,9 @@ func showStatus(c *cobra.Command, s *pb.StatusResponse) error {
 	if err := out.Flush(); err != nil || len(s.Checkpoints) == 0 {
 		return err
 	}
-	fmt.Fprintf(out, "\nEPOCH\tENDED\tBYTES\t%s\tSLOWEST SHARD\tERROR\n", strings.ToUpper(strings.Join(stream.CheckpointParts, "\t")))
+	fmt.Fprintf(out, "\nEPOCH\tENDED\tBYTES\tNEW\tOBJECTS\tLONGEST CHAIN\t%s\tSLOWEST SHARD\tERROR\n", strings.ToUpper(strings.Join(stream.CheckpointParts, "\t")))
 	for _, k := range s.Checkpoints {
-		fmt.Fprintf(out, "%d\t%s\t%d", k.Epoch, stampText(k.Ended), k.Bytes)
+		fmt.Fprintf(out, "%d\t%s\t%d\t%d\t%d\t%d", k.Epoch, stampText(k.Ended), k.Bytes, k.NewBytes, k.Objects, k.LongestChain)
 		for _, p := range k.Parts {
 			fmt.Fprintf(out, "\t%s", secondsText(p.Seconds))
 		}

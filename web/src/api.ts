@@ -46,6 +46,9 @@ export interface Checkpoint {
   ended?: Date;
   error: string; // empty: it was committed
   bytes: number;
+  newBytes: number;
+  objects: number;
+  longestChain: number;
   parts: { name: string; seconds: number }[];
   slowestShard: number;
   slowestShardSeconds: number;
@@ -163,6 +166,9 @@ export function checkpoint(c: Json): Checkpoint {
     ended: time(c.ended),
     error: c.error ?? '',
     bytes: number(c.bytes),
+    newBytes: number(c.newBytes),
+    objects: number(c.objects),
+    longestChain: number(c.longestChain),
     parts: (c.parts ?? []).map((p: Json) => ({ name: p.name, seconds: number(p.seconds) })),
     slowestShard: number(c.slowestShard),
     slowestShardSeconds: number(c.slowestShardSeconds),

@@ -45,10 +45,12 @@ export function strip(s: Status) {
 // checkpoints tells where the last one spent its time, and why the last that failed did.
 export function checkpoints(all: Checkpoint[], failure: Failure | undefined) {
   const ms = (seconds: number) => `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms`;
+  const size = (c: Checkpoint) =>
+    `${c.bytes.toLocaleString('en')} bytes in ${c.objects.toLocaleString('en')} objects, ${c.newBytes.toLocaleString('en')} of them new, longest chain ${c.longestChain}`;
   const last = all.find((c) => c.error === '');
   const parts = last?.parts.filter((p) => p.name !== 'all').map((p) => `${p.name.replaceAll('_', ' ')} ${ms(p.seconds)}`) ?? [];
   element('checkpoint').textContent = last
-    ? `Checkpoint ${last.epoch}: ${ms(last.parts.find((p) => p.name === 'all')?.seconds ?? 0)}, ${last.bytes.toLocaleString('en')} bytes; ${parts.join(', ')}; slowest shard ${last.slowestShard} (${ms(last.slowestShardSeconds)})`
+    ? `Checkpoint ${last.epoch}: ${ms(last.parts.find((p) => p.name === 'all')?.seconds ?? 0)}, ${size(last)}; ${parts.join(', ')}; slowest shard ${last.slowestShard} (${ms(last.slowestShardSeconds)})`
     : 'no checkpoint yet';
   element('failure').textContent = failure ? `Last failed: epoch ${failure.epoch}, ${ago(failure.at)}: ${failure.error}` : '';
 }

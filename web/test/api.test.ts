@@ -39,9 +39,9 @@ test('a forecast stands at the end of the window that it is for', () => {
 });
 
 test('checkpoints are read with their parts', () => {
-  const c = checkpoint({ epoch: '12', bytes: '4096', parts: [{ name: 'commit', seconds: 0.25 }, { name: 'sinks' }], slowestShard: 3 });
+  const c = checkpoint({ epoch: '12', bytes: '4096', newBytes: '96', objects: 7, longestChain: 3, parts: [{ name: 'commit', seconds: 0.25 }, { name: 'sinks' }], slowestShard: 3 });
   assert.equal(c.epoch, 12);
-  assert.equal(c.bytes, 4096);
+  assert.deepEqual([c.bytes, c.newBytes, c.objects, c.longestChain], [4096, 96, 7, 3]);
   assert.deepEqual(c.parts, [{ name: 'commit', seconds: 0.25 }, { name: 'sinks', seconds: 0 }]);
   assert.equal(c.error, '');
 });

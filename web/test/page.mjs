@@ -62,7 +62,7 @@ try {
   if (!(await page.locator('#forecast-section').getAttribute('hidden') === '')) {
     await check('and the forecast against what came', async () => (await page.locator('#forecast canvas').count()) === 1);
   }
-  await check('the last checkpoint is told by its parts', async () => /Checkpoint \d+: .*start delay .*commit .*slowest shard \d+/.test(await page.locator('#checkpoint').textContent()));
+  await check('the last checkpoint is told by its parts', async () => /Checkpoint \d+: .* bytes in \d+ objects, .* new, longest chain \d+; start delay .*commit .*slowest shard \d+/.test(await page.locator('#checkpoint').textContent()));
   await check('nothing is fetched from elsewhere', async () => away.length === 0);
   await check(`no error in the page ${faults.join('; ')}`, async () => faults.length === 0);
   if (picture) await page.screenshot({ path: picture });

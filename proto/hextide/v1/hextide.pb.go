@@ -1520,13 +1520,16 @@ type Checkpoint struct {
 	state               protoimpl.MessageState `protogen:"open.v1"`
 	Epoch               int64                  `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	Ended               *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=ended,proto3" json:"ended,omitempty"`
-	Error               string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"` // empty: it was committed
-	Bytes               uint64                 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	Parts               []*CheckpointPart      `protobuf:"bytes,5,rep,name=parts,proto3" json:"parts,omitempty"` // start_delay, alignment, saving (the synchronous part), async, upload, sinks, commit, all: of the slowest each
+	Error               string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`  // empty: it was committed
+	Bytes               uint64                 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"` // of all objects that it consists of
+	Parts               []*CheckpointPart      `protobuf:"bytes,5,rep,name=parts,proto3" json:"parts,omitempty"`  // start_delay, alignment, saving (the synchronous part), async, upload, sinks, commit, all: of the slowest each
 	SlowestShard        int32                  `protobuf:"varint,6,opt,name=slowest_shard,json=slowestShard,proto3" json:"slowest_shard,omitempty"`
 	SlowestShardSeconds float64                `protobuf:"fixed64,7,opt,name=slowest_shard_seconds,json=slowestShardSeconds,proto3" json:"slowest_shard_seconds,omitempty"`
 	Partitions          []*PartitionCheckpoint `protobuf:"bytes,8,rep,name=partitions,proto3" json:"partitions,omitempty"`
 	WorkerSavingSeconds []float64              `protobuf:"fixed64,9,rep,packed,name=worker_saving_seconds,json=workerSavingSeconds,proto3" json:"worker_saving_seconds,omitempty"`
+	NewBytes            uint64                 `protobuf:"varint,10,opt,name=new_bytes,json=newBytes,proto3" json:"new_bytes,omitempty"`             // of the objects that were written for it
+	Objects             uint32                 `protobuf:"varint,11,opt,name=objects,proto3" json:"objects,omitempty"`                               // that it consists of
+	LongestChain        uint32                 `protobuf:"varint,12,opt,name=longest_chain,json=longestChain,proto3" json:"longest_chain,omitempty"` // objects that one shard's or partition's state consists of, at most
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -1622,6 +1625,27 @@ func (x *Checkpoint) GetWorkerSavingSeconds() []float64 {
 		return x.WorkerSavingSeconds
 	}
 	return nil
+}
+
+func (x *Checkpoint) GetNewBytes() uint64 {
+	if x != nil {
+		return x.NewBytes
+	}
+	return 0
+}
+
+func (x *Checkpoint) GetObjects() uint32 {
+	if x != nil {
+		return x.Objects
+	}
+	return 0
+}
+
+func (x *Checkpoint) GetLongestChain() uint32 {
+	if x != nil {
+		return x.LongestChain
+	}
+	return 0
 }
 
 type CheckpointPart struct {
@@ -2160,7 +2184,7 @@ const file_hextide_v1_hextide_proto_rawDesc = "" +
 	"\bdegraded\x18\x12 \x01(\bR\bdegraded\x1a?\n" +
 	"\x11DeadByReasonEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x80\x03\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xdc\x03\n" +
 	"\n" +
 	"Checkpoint\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x03R\x05epoch\x120\n" +
@@ -2173,7 +2197,11 @@ const file_hextide_v1_hextide_proto_rawDesc = "" +
 	"\n" +
 	"partitions\x18\b \x03(\v2\x1f.hextide.v1.PartitionCheckpointR\n" +
 	"partitions\x122\n" +
-	"\x15worker_saving_seconds\x18\t \x03(\x01R\x13workerSavingSeconds\">\n" +
+	"\x15worker_saving_seconds\x18\t \x03(\x01R\x13workerSavingSeconds\x12\x1b\n" +
+	"\tnew_bytes\x18\n" +
+	" \x01(\x04R\bnewBytes\x12\x18\n" +
+	"\aobjects\x18\v \x01(\rR\aobjects\x12#\n" +
+	"\rlongest_chain\x18\f \x01(\rR\flongestChain\">\n" +
 	"\x0eCheckpointPart\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aseconds\x18\x02 \x01(\x01R\aseconds\"\xb7\x01\n" +
