@@ -3,6 +3,7 @@ package materialize
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -16,12 +17,13 @@ import (
 // ExactOptions say how an ExactFeed commits.
 type ExactOptions struct {
 	FeedOptions
-	Source  string        // topic that the positions are of
-	Group   string        // consumer group that holds them
-	Timeout time.Duration // after which the broker aborts a transaction; default 60 s
-	Buffer  int64         // bytes from which on a checkpoint is asked for early; default 64 MiB
-	Hasten  func()        // asks for it
-	Crash   func(string)  // nil in production; called at each of FeedCrashPoints
+	Source  string                            // topic that the positions are of
+	Group   string                            // consumer group that holds them
+	Timeout time.Duration                     // after which the broker aborts a transaction; default 60 s
+	Buffer  int64                             // bytes from which on a checkpoint is asked for early; default 64 MiB
+	Hasten  func()                            // asks for it
+	Ended   func(epoch int64) <-chan struct{} // closed when an epoch's checkpoint has ended, or is not being taken; nil: always
+	Crash   func(string)                      // nil in production; called at each of FeedCrashPoints
 }
 
 // The crash points of an ExactFeed.
@@ -43,9 +45,10 @@ var FeedCrashPoints = []string{CrashFeedFenced, CrashFeedBegun, CrashFeedProduce
 // this was. That record is the truth of where a run goes on.
 //
 // Write and Checkpoint are called from one goroutine, Fence, GoBack and Commit from
-// another. What is kept is bounded: Write waits while too much is kept and a
-// transaction is under way, since that needs nothing of Write's goroutine; else it
-// asks for a checkpoint and goes on, since only a barrier behind it would help.
+// another. What is kept is bounded: while too much is kept, Write waits for the
+// checkpoint whose barrier it has behind it, since that needs nothing more of Write's
+// goroutine; else it asks for a checkpoint and goes on, since only a barrier that is
+// yet to come would help.
 type ExactFeed struct {
 	feedTopics
 	exact  ExactOptions
@@ -78,6 +81,11 @@ func NewExactFeed(plan *pipeline.Plan, o ExactOptions) (*ExactFeed, error) {
 	}
 	if o.Hasten == nil {
 		o.Hasten = func() {}
+	}
+	if o.Ended == nil {
+		over := make(chan struct{})
+		close(over)
+		o.Ended = func(int64) <-chan struct{} { return over }
 	}
 	if o.Crash == nil {
 		o.Crash = func(string) {}
@@ -142,30 +150,34 @@ func (f *ExactFeed) unsaid(o *stream.Output) *stream.Output {
 	return &left
 }
 
-// overfull is how many times its bound the buffer may grow once Kafka takes no
-// transaction.
+// overfull is how many times its bound the buffer may grow once no epoch comes to be
+// committed.
 const overfull = 4
 
-// room waits for a transaction that is under way, or asks for one, while too much is
+// room waits for a checkpoint that is under way, or asks for one, while too much is
 // kept.
 func (f *ExactFeed) room(ctx context.Context) error {
-	for {
-		bytes, landed, failed := f.kept.state()
+	for over := int64(0); ; {
+		k := f.kept.state()
+		var ends <-chan struct{}
 		switch {
-		case bytes < f.exact.Buffer:
+		case k.bytes < f.exact.Buffer:
 			return nil
-		case landed != nil:
-			select {
-			case <-landed:
-				continue
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		case failed != nil && bytes >= overfull*f.exact.Buffer:
-			return fmt.Errorf("%d bytes of the feed wait, and Kafka takes no transaction: %w", bytes, failed)
+		case k.landed != nil:
+			ends = k.landed
+		case k.sealed > over:
+			ends, over = f.exact.Ended(k.sealed), k.sealed
+		case k.sealed > 0 && k.bytes >= overfull*f.exact.Buffer: // its checkpoint is over, and it is not committed
+			return errors.Join(fmt.Errorf("%d bytes of the feed wait, and epoch %d was not committed: see to what the checkpoints fail of, and start the run again", k.bytes, k.sealed), k.failed)
+		default:
+			f.exact.Hasten()
+			return nil
 		}
-		f.exact.Hasten()
-		return nil
+		select {
+		case <-ends:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 }
 
@@ -222,10 +234,22 @@ func (b *buffer) seal(epoch int64) {
 	b.sealed, b.open = append(b.sealed, b.open), segment{}
 }
 
-func (b *buffer) state() (bytes int64, landed <-chan struct{}, failed error) {
+// bufferState is how full a buffer is.
+type bufferState struct {
+	bytes  int64
+	sealed int64           // the newest epoch that is not committed; 0: none
+	landed <-chan struct{} // as of the buffer
+	failed error
+}
+
+func (b *buffer) state() bufferState {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.bytes, b.landed, b.failed
+	s := bufferState{bytes: b.bytes, landed: b.landed, failed: b.failed}
+	if n := len(b.sealed); n > 0 {
+		s.sealed = b.sealed[n-1].epoch
+	}
+	return s
 }
 
 // begin says that a transaction is under way, and gives what belongs to its epoch

@@ -357,3 +357,40 @@ func TestExactFeedBounded(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// Write waits too while the generations of an epoch that it has sealed are written,
+// and goes on where that fails; where all that is kept is far too much, the run ends.
+func TestExactFeedBoundedWhileGenerationsAreWritten(t *testing.T) {
+	over := make(chan struct{})
+	asked := int64(0)
+	e := toExact(t, fakeKafka(t), planOf(t, "feed", own("bounded"), "protobuf"), 1, func(o *ExactOptions) {
+		o.Buffer = 3000
+		o.Ended = func(epoch int64) <-chan struct{} {
+			asked = epoch
+			return over
+		}
+	})
+	for i := 0; e.hastens == 0 && i < 1000; i++ {
+		e.rows(noon+int64(i)*minute, 0)
+	}
+	e.hastens = 0
+	e.seal()
+	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := e.Write(soon, &stream.Output{}); !errors.Is(err, context.DeadlineExceeded) || asked != e.epoch || e.hastens != 0 {
+		t.Errorf("Write does not wait for the checkpoint of epoch %d but %d (%d hastened): %v", e.epoch, asked, e.hastens, err)
+	}
+	close(over)
+	e.rows(noon-minute, 0)
+	if e.hastens == 0 {
+		t.Error("no checkpoint was asked for after one that failed")
+	}
+	var err error
+	letter := &stream.Output{Dead: []stream.DeadLetter{{Raw: make([]byte, 500)}}}
+	for i := 0; err == nil && i < 1000; i++ {
+		err = e.Write(t.Context(), letter)
+	}
+	if buffered := e.Transactions().Buffered; err == nil || !strings.Contains(err.Error(), "epoch 1 was not committed") || buffered < 12000 || buffered > 15000 {
+		t.Errorf("%d bytes are kept: %v", buffered, err)
+	}
+}

@@ -34,10 +34,9 @@ type TransactionStats struct {
 
 // Transactions tells how they went. It may be called from any goroutine.
 func (f *ExactFeed) Transactions() TransactionStats {
-	bytes, _, _ := f.kept.state()
 	return TransactionStats{
 		Committed: f.stats.committed.Load(), Aborted: f.stats.aborted.Load(),
-		Took: time.Duration(f.stats.took.Load()), Buffered: bytes,
+		Took: time.Duration(f.stats.took.Load()), Buffered: f.kept.state().bytes,
 	}
 }
 

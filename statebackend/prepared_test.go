@@ -126,6 +126,77 @@ func TestPrepared(t *testing.T) {
 	}
 }
 
+// An epoch that was committed and whose pointer is damaged, where it is kept, prepared
+// or set aside, is gone back behind, at each further start too; one that is nowhere is
+// refused, and so is another in its place.
+func TestCommittedDamaged(t *testing.T) {
+	broken := []byte("no pointer")
+	aside := pointerName(3) + damagedSuffix
+	for what, c := range map[string]struct {
+		kept    bool // as the newest pointer; else it is prepared alone
+		change  func(put func(name string, content []byte), p3 *stream.Pointer, content []byte)
+		refused bool
+	}{
+		"kept":     {kept: true, change: func(put func(string, []byte), _ *stream.Pointer, _ []byte) { put(pointerName(3), broken) }},
+		"prepared": {change: func(put func(string, []byte), p3 *stream.Pointer, _ []byte) { put(preparedPointer(p3), broken) }},
+		"set aside": {kept: true, change: func(put func(string, []byte), _ *stream.Pointer, whole []byte) {
+			put(pointerName(3), nil)
+			put(aside, whole)
+		}},
+		"gone": {kept: true, change: func(put func(string, []byte), _ *stream.Pointer, _ []byte) { put(pointerName(3), nil) }, refused: true},
+		"another aside": {kept: true, change: func(put func(string, []byte), p3 *stream.Pointer, _ []byte) {
+			put(pointerName(3), nil)
+			put(aside, otherOf(t, p3))
+		}, refused: true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			fs := vfs.NewMem()
+			s := again(t, fs)
+			prepare(t, s, 1, true, true)
+			prepare(t, s, 2, true, true)
+			p3 := prepare(t, s, 3, true, c.kept)
+			whole, err := seal(p3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.change(func(name string, content []byte) {
+				err := s.store.Delete(t.Context(), name)
+				if err == nil && content != nil {
+					err = s.store.Put(t.Context(), name, content)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}, p3, whole)
+			for range 2 { // the second after a crash before anything else was committed
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+				s = again(t, fs)
+				p, err := s.GoOn(t.Context(), p3.Commits())
+				if c.refused != errors.Is(err, stream.ErrDisagree) || !c.refused && (err != nil || p.Epoch != 2 || p.Rewound) {
+					t.Fatalf("goes on from %+v, %v", p, err)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// otherOf is the content of another pointer of an epoch.
+func otherOf(t *testing.T, p *stream.Pointer) []byte {
+	t.Helper()
+	other := *p
+	other.Incarnation++
+	content, err := seal(&other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
 // A process that was replaced prepares nothing.
 func TestPrepareFenced(t *testing.T) {
 	fs := vfs.NewMem()

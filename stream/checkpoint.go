@@ -20,11 +20,18 @@ type checkpoints struct {
 	sooner   chan struct{} // Hasten
 	failures int           // in a row
 	before   *CommitTiming // of the last one that was committed
+	running  atomic.Pointer[running]
 	status   atomic.Pointer[CheckpointStats]
 	recent   atomic.Pointer[[]CheckpointStats] // the newest first
 
 	committer Committer // nil: the pointer is the truth
 	open      *Pointer  // handed to the committer; whether it is committed is not known. nil: none
+}
+
+// running is a checkpoint that is being taken.
+type running struct {
+	epoch int64
+	over  chan struct{} // closed when it has ended, well or not
 }
 
 // writers is how many generations are written at once.
@@ -62,33 +69,36 @@ func (c *checkpoints) loop(ctx context.Context, stop <-chan struct{}) error {
 // asked for it, if anybody did.
 func (c *checkpoints) next(ctx context.Context, stop <-chan struct{}, timer *time.Timer) (kind barrierKind, reply chan error, more bool) {
 	over, ended := ctx.Done(), c.run.exchange.ended
-	switch {
-	case ready(over):
-		return kind, nil, false
-	case ready(stop):
-		return barrierStop, nil, true
-	case ready(ended):
-		return barrierEnd, nil, true
-	case poll(c.requests, &reply), ready(timer.C):
-		return barrierBetween, reply, true
-	}
-	more = true
-	select {
-	case <-over:
-		more = false
-	case <-stop:
-		kind = barrierStop
-	case <-ended:
-		kind = barrierEnd
-	case reply = <-c.requests:
-	case <-timer.C:
-	case <-c.sooner:
-		timer.Reset(max(0, c.run.cfg.Timing.MinPause-time.Since(c.status.Load().Ended)))
+	for {
+		switch {
+		case ready(over):
+			return kind, nil, false
+		case ready(stop):
+			return barrierStop, nil, true
+		case ready(ended):
+			return barrierEnd, nil, true
+		case poll(c.requests, &reply), ready(timer.C):
+			return barrierBetween, reply, true
+		}
+		select {
+		case <-over:
+			more = false
+		case <-stop:
+			kind, more = barrierStop, true
+		case <-ended:
+			kind, more = barrierEnd, true
+		case reply = <-c.requests:
+			more = true
+		case <-timer.C:
+			more = true
+		case <-c.sooner:
+			timer.Reset(max(0, c.run.cfg.Timing.MinPause-time.Since(c.status.Load().Ended)))
+			woken(ctx)
+			continue
+		}
 		woken(ctx)
-		return c.next(ctx, stop, timer)
+		return kind, reply, more
 	}
-	woken(ctx)
-	return kind, reply, more
 }
 
 // pause is how long to wait for the next checkpoint.
@@ -115,6 +125,9 @@ func (c *checkpoints) take(ctx context.Context, kind barrierKind) error {
 		return err
 	}
 	c.epoch++
+	now := &running{c.epoch, make(chan struct{})}
+	c.running.Store(now)
+	defer close(now.over)
 	b := newBarrier(order{c.epoch, c.number + 1, c.since, kind}, len(c.run.partitions), c.run.cfg.Shape.Shards, len(c.run.sinks))
 	if !b.last() {
 		var cancel context.CancelFunc

@@ -222,6 +222,22 @@ func (r *Runner) Hasten() {
 	}
 }
 
+// Ended is closed when the checkpoint of an epoch has ended, well or not; it is closed
+// already where that is not being taken. It may be called from any goroutine.
+func (r *Runner) Ended(epoch int64) <-chan struct{} {
+	if now := r.checkpoints.running.Load(); now != nil && now.epoch == epoch {
+		return now.over
+	}
+	return closed
+}
+
+// closed is a channel that is.
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
 // closeAll closes readers and sinks.
 func (r *Runner) closeAll() error {
 	var errs error

@@ -267,3 +267,67 @@ func TestPointerBeforeTheNextEpoch(t *testing.T) {
 		}
 	})
 }
+
+// patient is a committer that takes nothing more behind a barrier before the
+// barrier's checkpoint is over.
+type patient struct {
+	*memoryCommitter
+	t      *testing.T
+	run    *Runner
+	over   int64 // epoch
+	waits  int
+	failed int
+}
+
+func (c *patient) Write(ctx context.Context, o *Output) error {
+	c.mu.Lock()
+	sealed := c.epoch
+	c.mu.Unlock()
+	if sealed > c.over {
+		c.over = sealed
+		ended := c.run.Ended(sealed)
+		if !ready(ended) {
+			c.waits++
+		}
+		<-ended
+		if status := c.run.Stats().Checkpoint; status.Epoch < sealed {
+			c.t.Errorf("the checkpoint of epoch %d is not over, the last that is is that of epoch %d", sealed, status.Epoch)
+		} else if status.Committed < sealed {
+			c.failed++
+		}
+		if !ready(c.run.Ended(sealed + 1)) {
+			c.t.Errorf("a sink would wait for epoch %d, of which it has no barrier yet", sealed+1)
+		}
+	}
+	return c.memoryCommitter.Write(ctx, o)
+}
+
+// A sink may wait behind a barrier for the end of its checkpoint, also where that
+// fails.
+func TestSinkWaitsForCheckpoint(t *testing.T) {
+	plan := testPlan(t, 0, 0, 0)
+	synctest.Test(t, func(t *testing.T) {
+		store, topic := newMemoryStore(), &memoryTopic{rows: map[rowKey]int{}, failing: map[int]bool{2: false}}
+		sink := &patient{memoryCommitter: &memoryCommitter{memorySink: newMemorySink(), topic: topic, power: store.power}, t: t}
+		cfg := liveConfig(plan, live(1))
+		cfg.Generations, cfg.Control, cfg.Sinks = &slowly{store}, store, []Sink{sink}
+		var err error
+		if sink.run, err = NewRunner(cfg); err != nil {
+			t.Fatal(err)
+		}
+		timer := time.AfterFunc(liveFor, sink.run.Stop)
+		defer timer.Stop()
+		s, err := sink.run.Run(t.Context())
+		if err != nil || s.Epoch != topic.committed.Epoch || sink.waits < 2 || sink.failed == 0 {
+			t.Errorf("%+v, %v; committed is epoch %d; the sink has waited %d times, %d checkpoints failed", s, err, topic.committed.Epoch, sink.waits, sink.failed)
+		}
+	})
+}
+
+// slowly is a store that takes its time over generations.
+type slowly struct{ *memoryStore }
+
+func (s *slowly) Write(ctx context.Context, epoch int64, g *Generation) (Chain, error) {
+	time.Sleep(2 * time.Second)
+	return s.memoryStore.Write(ctx, epoch, g)
+}

@@ -53,6 +53,12 @@ func (s *shardScript) run(t *testing.T, d *datadriven.TestData) (string, error) 
 		d.MaybeScanArgs(t, "provisional", &provisional)
 		s.shard.Advance(provisional*scriptMinute, final*scriptMinute)
 		return s.steps(d.HasArg("quiet"))
+	case "silent":
+		var told Frontiers
+		d.ScanArgs(t, "provisional", &told.Provisional)
+		d.ScanArgs(t, "final", &told.Final)
+		s.shard.Silent(Frontiers{told.Provisional * scriptMinute, told.Final * scriptMinute})
+		return "", nil
 	case "end":
 		var at int64
 		d.ScanArgs(t, "at", &at)

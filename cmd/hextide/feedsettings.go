@@ -97,7 +97,7 @@ func (a *assembly) makeFeed() error {
 	}
 	a.exact, err = materialize.NewExactFeed(a.plan, materialize.ExactOptions{
 		FeedOptions: options, Source: topic, Group: settings.groupOf(a.plan), Timeout: settings.timeout, Buffer: int64(settings.buffer),
-		Hasten: func() { a.runner.Hasten() }, Crash: crashPoints(),
+		Hasten: func() { a.runner.Hasten() }, Ended: func(epoch int64) <-chan struct{} { return a.runner.Ended(epoch) }, Crash: crashPoints(),
 	})
 	a.sinks = append(a.sinks, a.exact)
 	return err

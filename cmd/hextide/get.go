@@ -11,6 +11,7 @@ import (
 
 	pb "github.com/hextide/hextide/proto/hextide/v1"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
@@ -26,6 +27,18 @@ func connect(address string) (*grpc.ClientConn, error) {
 		return nil, usagef("the address %q: %w", address, err)
 	}
 	return conn, nil
+}
+
+// serverVar makes the flag that says where a running pipeline is: --server, or --grpc,
+// which it is to the run itself.
+func serverVar(f *pflag.FlagSet, to *string) {
+	f.StringVar(to, "server", "127.0.0.1:8780", "gRPC address of a running pipeline (its --grpc)")
+	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "grpc" {
+			name = "server"
+		}
+		return pflag.NormalizedName(name)
+	})
 }
 
 // called makes an error of a call one sentence.
@@ -44,7 +57,7 @@ type serverFlags struct {
 }
 
 func (f *serverFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.address, "server", "127.0.0.1:8780", "gRPC address of a running pipeline")
+	serverVar(c.Flags(), &f.address)
 	c.Flags().StringSliceVar(&f.columns, "columns", nil, "columns to show (default: all)")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON, one answer a line")
 }

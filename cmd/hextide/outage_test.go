@@ -195,7 +195,7 @@ func TestDiskFullLive(t *testing.T) {
 	p.measures(http, "failed checkpoints", func(f figures) bool {
 		return f["checkpoints_failed_total"] >= 2 && f["checkpoint_degraded"] == 1 && f["records_read_total"] == taxiEvents
 	})
-	do(t, exitDone, "status", "--grpc", grpc).says("degraded: checkpoints fail")
+	do(t, exitDone, "status", "--server", grpc).says("degraded: checkpoints fail")
 	if status, text, err := ask(http, "/readyz"); status != 503 || !strings.Contains(text, "degraded") || err != nil {
 		t.Errorf("/readyz says %d %s %v", status, text, err)
 	}
@@ -216,7 +216,7 @@ func TestDiskFullLive(t *testing.T) {
 // their time, and why the last one that failed did.
 func tellsTiming(t *testing.T, p *process, grpc, http, state string) {
 	t.Helper()
-	told := do(t, exitDone, "status", "--grpc", grpc).out.String()
+	told := do(t, exitDone, "status", "--server", grpc).out.String()
 	for _, text := range []string{"last failed checkpoint", "file too large", "START_DELAY", "SLOWEST SHARD", "NEW", "LONGEST CHAIN"} {
 		if !strings.Contains(told, text) {
 			t.Errorf("the status does not say %q:\n%s", text, told)

@@ -17,7 +17,7 @@ func newRedis() *cobra.Command {
 	c := &cobra.Command{
 		Use: "redis", Short: "See to what a running pipeline keeps in Redis",
 		Args: cobra.ArbitraryArgs, RunE: group,
-		Example: "  hextide redis refill\n  hextide redis refill --grpc 10.0.0.7:8780",
+		Example: "  hextide redis refill\n  hextide redis refill --server 10.0.0.7:8780",
 	}
 	c.AddCommand(newRedisRefill())
 	return c
@@ -31,7 +31,7 @@ func newRedisRefill() *cobra.Command {
 store keeps to Redis again, as it writes any row: where Redis has a newer one, that
 stays. A run does so by itself when it finds Redis empty; this is for a Redis that
 has lost only some of what it had.`,
-		Example: "  hextide redis refill\n  hextide redis refill --grpc 10.0.0.7:8780",
+		Example: "  hextide redis refill\n  hextide redis refill --server 10.0.0.7:8780",
 		Args:    arguments(0, 0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			conn, err := connect(address)
@@ -59,7 +59,7 @@ has lost only some of what it had.`,
 			}
 		},
 	}
-	c.Flags().StringVar(&address, "grpc", "127.0.0.1:8780", "gRPC address of a running pipeline")
+	serverVar(c.Flags(), &address)
 	return c
 }
 

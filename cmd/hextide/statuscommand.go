@@ -26,7 +26,7 @@ worker stands still), async until that is durable, of which upload was the writi
 sinks, and commit. BYTES is the size of all OBJECTS that a checkpoint consists of, NEW
 that of those written for it; LONGEST CHAIN is how many objects a restart reads for
 one shard or partition, at most.`,
-		Example: "  hextide status\n  hextide status --grpc 10.0.0.7:8780 --json",
+		Example: "  hextide status\n  hextide status --server 10.0.0.7:8780 --json",
 		Args:    arguments(0, 0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			conn, err := connect(address)
@@ -50,7 +50,7 @@ one shard or partition, at most.`,
 			return showStatus(c, s)
 		},
 	}
-	c.Flags().StringVar(&address, "grpc", "127.0.0.1:8780", "gRPC address of a running pipeline")
+	serverVar(c.Flags(), &address)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	timeVar(c.Flags(), &timeout, "timeout", 5*time.Second, time.Millisecond, "how long to wait for the answer")
 	return c
