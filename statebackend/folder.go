@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -52,6 +53,10 @@ func (f *Folder) Lock() (Lock, error) {
 		return nil, fmt.Errorf("making the state folder %s: %w", f.dir, err)
 	}
 	lock, err := f.fs.Lock(f.at("LOCK"))
+	var file *fs.PathError // the file itself cannot be made
+	if errors.As(err, &file) {
+		return nil, fmt.Errorf("locking the state folder %s: %w", f.dir, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s (%w)", ErrHeld, f.dir, err)
 	}

@@ -296,7 +296,7 @@ func (s *State) Remove(ctx context.Context, epoch int64) error {
 		}
 	}
 	if len(forgotten) == 0 {
-		return fmt.Errorf("%s keeps no epoch %d; it keeps %v", s.store, epoch, epochs)
+		return fmt.Errorf("%s keeps no epoch %d; it keeps %v, and what savepoints hold ('hextide savepoint rm')", s.store, epoch, epochs)
 	}
 	p, _, err := s.newest(ctx)
 	if err != nil {

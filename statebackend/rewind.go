@@ -41,7 +41,7 @@ func rewindName(n int64) string { return path.Join(rewindsName, fmt.Sprintf("%06
 
 // AsideName is the name of the savepoint in which an epoch is kept that the n-th
 // rewind gave up.
-func AsideName(epoch, n int64) string { return fmt.Sprintf("aside-%d-epoch-%d", n, epoch) }
+func AsideName(epoch, n int64) string { return fmt.Sprintf(asidePrefix+"%d-epoch-%d", n, epoch) }
 
 // Rewinds is how many courses of events were given up for an older epoch, of which
 // the state is the present one. It is known once Start has returned and may be
@@ -131,6 +131,12 @@ func (s *State) count(r *rewind) {
 	}
 }
 
+// Find reads the pointer of an epoch that is retained, or that savepoints hold.
+func (s *State) Find(ctx context.Context, epoch int64) (*stream.Pointer, error) {
+	p, _, err := s.target(ctx, From{Epoch: epoch})
+	return p, err
+}
+
 // target finds the pointer to go back to.
 func (s *State) target(ctx context.Context, from From) (*stream.Pointer, []byte, error) {
 	if from.Savepoint != "" {
@@ -153,8 +159,10 @@ func (s *State) target(ctx context.Context, from From) (*stream.Pointer, []byte,
 		return nil, nil, err
 	}
 	var names []string
+	incarnations := map[int64]bool{}
 	for _, p := range all {
-		if p.Err == nil && p.Pointer.Epoch == from.Epoch {
+		if p.Err == nil && p.Pointer.Epoch == from.Epoch && !incarnations[p.Pointer.Incarnation] {
+			incarnations[p.Pointer.Incarnation] = true
 			names = append(names, p.Name)
 		}
 	}
@@ -164,7 +172,7 @@ func (s *State) target(ctx context.Context, from From) (*stream.Pointer, []byte,
 	case 1:
 		return s.savepoint(ctx, names[0])
 	}
-	return nil, nil, fmt.Errorf("%s has several savepoints of an epoch %d, %q: name one", s.store, from.Epoch, names)
+	return nil, nil, fmt.Errorf("%s has savepoints of several epochs %d, %q: name one", s.store, from.Epoch, names)
 }
 
 // given are the retained epochs that are not what came before the one that is gone

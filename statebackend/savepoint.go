@@ -20,6 +20,13 @@ type Savepoint struct {
 	Err     error           // an ErrDamaged
 }
 
+var (
+	// ErrNoSavepoint is returned where no savepoint has the name that is asked for.
+	ErrNoSavepoint = errors.New("there is no such savepoint")
+	// ErrTaken is returned by Save for the name of a savepoint of another epoch.
+	ErrTaken = errors.New("the name is taken")
+)
+
 // ErrForgotten is returned by Save for an epoch that the process which uses the
 // state forgot at the same time.
 var ErrForgotten = errors.New("the epoch was just forgotten by the run that uses the state")
@@ -33,6 +40,9 @@ func SavepointName(name string) error {
 	}
 	return nil
 }
+
+// asidePrefix begins the names of savepoints that a rewind makes.
+const asidePrefix = "aside-"
 
 func savepointName(name string) string { return path.Join(savepointsName, name+".json") }
 
@@ -49,7 +59,7 @@ func (s *State) Savepoints(ctx context.Context) ([]Savepoint, error) {
 			continue
 		}
 		p, _, err := s.savepoint(ctx, name)
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, ErrNoSavepoint) {
 			continue // removed meanwhile
 		}
 		if err != nil && !errors.Is(err, ErrDamaged) {
@@ -60,11 +70,16 @@ func (s *State) Savepoints(ctx context.Context) ([]Savepoint, error) {
 	return all, nil
 }
 
-// savepoint reads one savepoint; fs.ErrNotExist where there is none such.
+// savepoint reads one savepoint, or returns ErrNoSavepoint: what cannot be a name,
+// such as one that leads elsewhere in the state, is none either.
 func (s *State) savepoint(ctx context.Context, name string) (*stream.Pointer, []byte, error) {
+	none := fmt.Errorf("%w in %s: %q ('hextide savepoint ls' lists them)", ErrNoSavepoint, s.store, name)
+	if SavepointName(name) != nil {
+		return nil, nil, none
+	}
 	content, err := s.store.Get(ctx, savepointName(name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("%s has no savepoint %q: %w", s.store, name, err)
+		return nil, nil, none
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the savepoint %q: %w", name, lost(err))
@@ -95,6 +110,9 @@ func (s *State) Save(ctx context.Context, name string, epoch int64) error {
 	if err := SavepointName(name); err != nil {
 		return err
 	}
+	if strings.HasPrefix(name, asidePrefix) {
+		return fmt.Errorf("%w: %s... are savepoints that going back makes", ErrTaken, asidePrefix)
+	}
 	content, err := s.store.Get(ctx, pointerName(epoch))
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("epoch %d: %w", epoch, ErrForgotten)
@@ -107,7 +125,7 @@ func (s *State) Save(ctx context.Context, name string, epoch int64) error {
 	}
 	err = s.create(ctx, savepointName(name), content)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("there is a savepoint %q already: %w", name, err)
+		return fmt.Errorf("%w: there is a savepoint %q of another epoch; give this one another name, or 'hextide savepoint rm' that one", ErrTaken, name)
 	}
 	if err != nil {
 		return fmt.Errorf("making the savepoint %q: %w", name, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"testing"
@@ -69,7 +68,7 @@ func TestSavepointStays(t *testing.T) {
 			if got := names(t, s, objectsName); len(got) != 4 {
 				t.Errorf("there are %q", got)
 			}
-			if err := f.Save(t.Context(), "before", 8); !errors.Is(err, fs.ErrExist) {
+			if err := f.Save(t.Context(), "before", 8); !errors.Is(err, ErrTaken) {
 				t.Errorf("a name twice: %v", err)
 			}
 			if err := f.Save(t.Context(), "late", 4); !errors.Is(err, ErrForgotten) {
@@ -80,8 +79,19 @@ func TestSavepointStays(t *testing.T) {
 					t.Errorf("%q is a name", wrong)
 				}
 			}
+			if err := f.Save(t.Context(), AsideName(8, 7), 8); !errors.Is(err, ErrTaken) {
+				t.Errorf("a name of what a rewind gives up: %v", err)
+			}
+			for _, elsewhere := range []string{"../pointers/9", "", "before/../before"} {
+				if err := f.RemoveSavepoint(t.Context(), elsewhere); !errors.Is(err, ErrNoSavepoint) {
+					t.Errorf("%q removes something: %v", elsewhere, err)
+				}
+			}
+			if p, err := f.Pointer(t.Context(), 9); err != nil || p.Epoch != 9 {
+				t.Errorf("the newest pointer: %+v, %v", p, err)
+			}
 			check(t, f.RemoveSavepoint(t.Context(), "before"))
-			if err := f.RemoveSavepoint(t.Context(), "before"); !errors.Is(err, fs.ErrNotExist) {
+			if err := f.RemoveSavepoint(t.Context(), "before"); !errors.Is(err, ErrNoSavepoint) {
 				t.Errorf("removed twice: %v", err)
 			}
 			if garbage, err := f.Garbage(t.Context()); err != nil || len(garbage) != 1 {

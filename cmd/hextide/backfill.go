@@ -60,7 +60,7 @@ pattern, are merged by event time. A backfill that was interrupted goes on with
 	}
 	flags := c.Flags()
 	flags.StringArrayVar(&f.inputs, "input", nil, "file or pattern to read (CSV or JSON lines; plain, gzip or zstd); may be given several times")
-	flags.StringVar(&f.out, "out", "", "folder of the snapshot")
+	folderVar(flags, &f.out, "out", "folder of the snapshot")
 	wholeVar(flags, &f.workers, "workers", runtime.GOMAXPROCS(0), 1, maxWorkers, "goroutines that run shards; changes no result")
 	wholeVar(flags, &f.batch, "batch", 8192, 1, maxBatch, "records a batch; changes no result")
 	f.memory.add(flags)

@@ -60,7 +60,7 @@ func (k *kept) open(ctx context.Context) (*statebackend.State, []int64, error) {
 	return state, epochs, err
 }
 
-// of finds the state that keeps an epoch.
+// of finds the state that keeps an epoch, perhaps as a savepoint alone.
 func (k *kept) of(ctx context.Context, text string) (*statebackend.State, int64, error) {
 	epoch, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
@@ -68,7 +68,9 @@ func (k *kept) of(ctx context.Context, text string) (*statebackend.State, int64,
 	}
 	state, epochs, err := k.open(ctx)
 	if err == nil && !slices.Contains(epochs, epoch) {
-		err = usagef("%s keeps no epoch %d; it keeps %v", k.state.address, epoch, epochs)
+		if _, err = state.Find(ctx, epoch); err != nil {
+			err = usagef("%w", err)
+		}
 	}
 	return state, epoch, err
 }
@@ -131,7 +133,7 @@ commit took is known to the next one: it is there as timing.before.`,
 			if err != nil {
 				return err
 			}
-			p, err := state.Pointer(c.Context(), epoch)
+			p, err := state.Find(c.Context(), epoch)
 			if err != nil {
 				return err
 			}

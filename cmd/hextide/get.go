@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -44,6 +45,9 @@ func serverVar(f *pflag.FlagSet, to *string) {
 // called makes an error of a call one sentence.
 func called(err error) error {
 	if s, is := status.FromError(err); is {
+		if s.Code() == codes.Unavailable {
+			return fmt.Errorf("no running pipeline answers ('hextide run --grpc' says where one does): %s", s.Message())
+		}
 		return fmt.Errorf("the server says %s: %s", s.Code(), s.Message())
 	}
 	return err

@@ -42,7 +42,7 @@ func (k *kept) createSavepoint() *cobra.Command {
 		Long: `Keeps the newest epoch of a state, which a run may be using. With --http, where
 that run serves HTTP, it is asked to take a checkpoint first, and that one is kept.`,
 		Example: `  hextide savepoint create --state hextide-state --name before-upgrade
-  hextide savepoint create --state s3://bucket/taxi --http localhost:8080`,
+  hextide savepoint create --state s3://bucket/taxi --http localhost:8781`,
 		Args: arguments(0, 0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if name != "" {
@@ -124,6 +124,14 @@ func saveNewest(c *cobra.Command, state *statebackend.State, name string, wanted
 	return err
 }
 
+// named makes wrong usage of a name that cannot be, or that no savepoint has.
+func named(err error) error {
+	if errors.Is(err, statebackend.ErrNoSavepoint) {
+		return usagef("%w", err)
+	}
+	return err
+}
+
 func (k *kept) listSavepoints() *cobra.Command {
 	return &cobra.Command{
 		Use: "ls", Short: "List the savepoints of a state", Example: "  hextide savepoint ls --state hextide-state",
@@ -164,7 +172,7 @@ state when it commits its next epoch, or by 'hextide checkpoint gc'.`,
 				err = state.RemoveSavepoint(c.Context(), given[0])
 			}
 			if err != nil {
-				return err
+				return named(err)
 			}
 			say(c, "the savepoint %s is forgotten", given[0])
 			return nil
@@ -203,7 +211,7 @@ in Redis. Where the definition writes a feed, give it a topic of its own too.`,
 			begun := time.Now()
 			p, err := state.Export(c.Context(), given[0], store, as)
 			if err != nil {
-				return err
+				return named(err)
 			}
 			bytes := p.Sizes().Size
 			say(c, "%s: epoch %d of %s, %d generations of %d bytes in %s", to, p.Epoch, p.Pipeline, len(p.Generations), bytes, time.Since(begun).Round(time.Millisecond))

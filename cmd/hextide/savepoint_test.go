@@ -69,10 +69,24 @@ func TestSavepointOfRun(t *testing.T) {
 	if once.wait() != exitDone || strings.Contains(once.err.String(), "the run goes back") {
 		t.Errorf("the same flag again: exit code\n%s", once.err)
 	}
-	do(t, exitDone, "savepoint", "rm", "early", "--state", state)
+	asideAndForgotten(t, state, strings.Fields(lines(listed, "aside-1-epoch-")[2])[1])
 	do(t, exitUsage, "run", definition, "--brokers", brokers, "--state", state, "--from-epoch", "1", "--from-savepoint", "x")
 	complains(t, do(t, exitFailed, "run", definition, "--brokers", brokers, "--state", state, "--redis", server.Addr(),
 		"--from-epoch", "999999", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"), "keeps no epoch 999999")
+}
+
+// asideAndForgotten looks at an epoch that savepoints alone hold, and forgets the
+// savepoint "early", once.
+func asideAndForgotten(t *testing.T, state, epoch string) {
+	t.Helper()
+	if shown := do(t, exitDone, "checkpoint", "show", epoch, "--state", state).out.String(); !strings.Contains(shown, `"epoch": `+epoch) {
+		t.Errorf("shown is\n%s", shown)
+	}
+	complains(t, do(t, exitFailed, "checkpoint", "rm", epoch, "--state", state), "hextide savepoint rm")
+	do(t, exitDone, "state", "export", "--epoch", epoch, "--state", state, "--out", filepath.Join(t.TempDir(), "exported"))
+	do(t, exitDone, "savepoint", "rm", "early", "--state", state)
+	complains(t, do(t, exitUsage, "savepoint", "rm", "early", "--state", state), "hextide savepoint ls")
+	do(t, exitUsage, "savepoint", "rm", "../pointers/"+epoch, "--state", state)
 }
 
 // busy are the arguments of a run with many checkpoints.

@@ -156,11 +156,11 @@ var byteUnits = []struct {
 // String prints the size in the greatest unit that divides it.
 func (b *byteSize) String() string {
 	for _, u := range byteUnits {
-		if int64(*b)%u.bytes == 0 {
+		if *b != 0 && int64(*b)%u.bytes == 0 {
 			return fmt.Sprintf("%d%s", int64(*b)/u.bytes, u.suffix)
 		}
 	}
-	return ""
+	return "0B"
 }
 
 // Set reads "512MiB".

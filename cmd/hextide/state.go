@@ -67,7 +67,7 @@ and says so, and another try takes a newer one.`,
 	flags := c.Flags()
 	f.state.add(flags)
 	flags.StringVar(&f.epoch, "epoch", "", "epoch to export: 'hextide checkpoint ls' lists them (default: the newest that is whole)")
-	flags.StringVar(&f.out, "out", "", "folder of the export; it must be empty or missing")
+	folderVar(flags, &f.out, "out", "folder of the export; it must be empty or missing")
 	return c
 }
 
@@ -141,7 +141,7 @@ func (f *stateFlags) checkOut() error {
 // export writes one epoch, by the plan that it was made with where none is given. A
 // run that goes on may have dropped it meanwhile.
 func (f *stateFlags) export(ctx context.Context, plan *pipeline.Plan, folder *statebackend.State, epoch int64) (*materialize.StateManifest, error) {
-	p, err := folder.Pointer(ctx, epoch)
+	p, err := folder.Find(ctx, epoch)
 	if err == nil && plan == nil {
 		if p.Definition == "" {
 			return nil, usagef("epoch %d is of an older program and does not hold the definition that it was made with: name it, state export FILE", epoch)
@@ -154,8 +154,9 @@ func (f *stateFlags) export(ctx context.Context, plan *pipeline.Plan, folder *st
 			return m, nil
 		}
 	}
-	gone := errors.Is(err, statebackend.ErrDamaged) || errors.Is(err, os.ErrNotExist)
-	if epochs, failed := folder.Pointers(ctx); gone && failed == nil && !slices.Contains(epochs, epoch) {
+	gone := p == nil || errors.Is(err, statebackend.ErrDamaged) || errors.Is(err, os.ErrNotExist)
+	_, missing := folder.Find(ctx, epoch)
+	if epochs, failed := folder.Pointers(ctx); gone && missing != nil && failed == nil && !slices.Contains(epochs, epoch) {
 		return nil, fmt.Errorf("epoch %d was dropped while it was read, by the run that uses %s (it keeps %v now): export again", epoch, f.state.address, epochs)
 	}
 	return nil, err

@@ -49,8 +49,8 @@ func (s *stateSettings) reach(f *pflag.FlagSet, name, otherwise, what string) {
 
 // addFrom adds the flags of what a run goes on from.
 func (s *stateSettings) addFrom(f *pflag.FlagSet) {
-	f.Int64Var(&s.from.Epoch, "from-epoch", 0, "go back, once, to an epoch that is kept ('hextide checkpoint ls'); later ones are set aside as savepoints")
-	f.StringVar(&s.from.Savepoint, "from-savepoint", "", "go back, once, to a savepoint ('hextide savepoint ls'); epochs that are not before it are set aside as savepoints")
+	epochVar(f, &s.from.Epoch, "from-epoch", "go back, once, to an epoch that is kept ('hextide checkpoint ls'); later ones are set aside as savepoints")
+	f.Var(&checked{&s.from.Savepoint, statebackend.SavepointName}, "from-savepoint", "go back, once, to a savepoint ('hextide savepoint ls'); epochs that are not before it are set aside as savepoints")
 }
 
 // bucketScheme begins the address of a state in a bucket.
@@ -82,6 +82,9 @@ func (s *stateSettings) folder() string {
 // store names the store at an address. It reaches for nothing.
 func (s *stateSettings) store(address string) (statebackend.Store, error) {
 	if !strings.HasPrefix(address, bucketScheme) {
+		if address == "" || strings.Contains(address, "://") {
+			return nil, usagef("a state is kept in a folder or in s3://bucket/prefix, not in %q", address)
+		}
 		return statebackend.NewFolder(vfs.Default, address), nil
 	}
 	at, err := url.Parse(address)
