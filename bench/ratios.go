@@ -88,7 +88,8 @@ func (w *comparison) sparse(ctx context.Context) error {
 		base  float64
 	}{
 		{fmt.Sprintf("%d days, 50 cells a minute: 10 times the area / %g° square", w.days, side), side * math.Sqrt(10), 1, side},
-		{"  half of the minutes empty / none", side, 2, side},
+		{"  half of the minutes empty, twice as many cells in the others / none", side, -2, side},
+		{"  half of the minutes empty, in twice as many days / none", side, 2, side},
 		{"  that square / a tenth of its area", side, 1, side / math.Sqrt(10)},
 	} {
 		if _, _, err = w.against(c.name, of(ctx, plan, w.minutes(c.side, c.every)), of(ctx, plan, w.minutes(c.base, 1))); err != nil {
@@ -117,9 +118,15 @@ aggregates:
 `
 
 // minutes are days of minutes of 50 events each, at places drawn from a square
-// of some degrees; of every so many minutes one has events, and those come in as
-// many days more.
+// of some degrees. Of every so many minutes one has events: its own, in as many
+// days more, or, below 0, those of all, in the same days.
 func (w *comparison) minutes(degrees float64, every int64) *memory {
+	start := func(minute, i int64) int64 { return minute*every*60_000_000 + i*1_000_000 }
+	if of := -every; of > 0 {
+		start = func(minute, i int64) int64 {
+			return (minute-minute%of)*60_000_000 + (minute%of*60_000_000+i*1_000_000)/of
+		}
+	}
 	const cells = 50
 	total := int64(w.days) * 24 * 60
 	begin := func() func(*stream.Batch) bool {
@@ -127,7 +134,7 @@ func (w *comparison) minutes(degrees float64, every int64) *memory {
 		return func(b *stream.Batch) bool {
 			for range min(100, total-minute) {
 				for i := range int64(cells) {
-					b.Times = append(b.Times, w.from.UnixMicro()+minute*every*60_000_000+i*1_000_000)
+					b.Times = append(b.Times, w.from.UnixMicro()+start(minute, i))
 					b.Lats, b.Lngs = append(b.Lats, 37.7+degrees*random.Float64()), append(b.Lngs, -122.5+degrees*random.Float64())
 				}
 				minute++
