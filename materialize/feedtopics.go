@@ -83,17 +83,36 @@ func haveTopic(ctx context.Context, admin *kadm.Client, topic string, partitions
 	if made == nil {
 		return partitions, nil
 	}
-	details, err := admin.ListTopics(ctx, topic)
-	if err == nil {
-		err = details.Error()
-	}
+	details, err := awaitTopic(ctx, admin, topic, errors.Is(made, kerr.TopicAlreadyExists))
 	switch {
 	case err == nil: // it was there, whoever may make topics
-		return int32(len(details[topic].Partitions)), nil
+		return int32(len(details.Partitions)), nil
 	case errors.Is(made, kerr.TopicAlreadyExists):
 		return 0, err
 	}
 	return 0, made
+}
+
+// topicEvery is how often a topic is looked for that somebody is just making.
+const topicEvery = 100 * time.Millisecond
+
+// awaitTopic is what the brokers say of a topic. One that was made this moment is known
+// to all of them only soon.
+func awaitTopic(ctx context.Context, admin *kadm.Client, topic string, made bool) (kadm.TopicDetail, error) {
+	for {
+		details, err := admin.ListTopics(ctx, topic)
+		if err == nil {
+			err = details.Error()
+		}
+		if !made || !errors.Is(err, kerr.UnknownTopicOrPartition) {
+			return details[topic], err
+		}
+		select {
+		case <-time.After(topicEvery):
+		case <-ctx.Done():
+			return kadm.TopicDetail{}, err
+		}
+	}
 }
 
 // announce puts the schema into every partition: a reader learns of the incarnation,

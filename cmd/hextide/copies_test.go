@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -32,10 +33,11 @@ func TestRestartReadsCopies(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			o := newOnS3(t, definition, brokers)
+			o, group := newOnS3(t, definition, brokers), ""
 			untilKilled(t, stream.CrashBeforeCommit+"/3", func(variables []string) *process {
 				o.server, o.folder = testserver.NewS3(t), t.TempDir()
-				return o.bounded(variables)
+				group = fmt.Sprint(name, "-", filepath.Base(filepath.Dir(o.folder)), "-", filepath.Base(o.folder))
+				return o.bounded(variables, "--group", group)
 			})
 			c.disturb(t, o.copies())
 			var fetched atomic.Int64
@@ -45,7 +47,7 @@ func TestRestartReadsCopies(t *testing.T) {
 				}
 				return testserver.NoFault
 			})
-			last := o.bounded(nil)
+			last := o.bounded(nil, "--group", group)
 			if last.wait() != exitDone {
 				t.Fatalf("exit code\n%s", last.err)
 			}
