@@ -30,7 +30,7 @@ type feedTopics struct {
 	plan       *pipeline.Plan
 	topic      string
 	encode     feedEncoder
-	partitions int32
+	partitions int32 // of the feed; from the first reach on the same, for rows are written while another is under way
 }
 
 func newFeedTopics(plan *pipeline.Plan, o FeedOptions) (feedTopics, error) {
@@ -60,9 +60,12 @@ func (f *feedTopics) reach(ctx context.Context, client *kgo.Client) error {
 		if topic == f.topic {
 			partitions = int32(f.options.Shards)
 		}
-		var err error
-		if f.partitions, err = haveTopic(ctx, admin, topic, partitions, "delete"); err != nil {
+		found, err := haveTopic(ctx, admin, topic, partitions, "delete")
+		if err != nil {
 			return fmt.Errorf("making the topic %s: %w", topic, err)
+		}
+		if topic == f.topic && f.partitions == 0 {
+			f.partitions = found
 		}
 	}
 	return nil

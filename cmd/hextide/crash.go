@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // The crash points of a backfill, beside those of the core.
@@ -16,9 +17,18 @@ const (
 
 // crashPoints lets a test kill this process, by SIGKILL, when it passes a crash
 // point of the core for the nth time: HEXTIDE_TEST_CRASH=checkpoint:before-commit/2.
-// It does nothing where the variable is not set.
+// HEXTIDE_TEST_STOP stops it there by SIGSTOP, until a SIGCONT. It does nothing where
+// neither variable is set.
 func crashPoints() func(string) {
-	point, times, _ := strings.Cut(os.Getenv("HEXTIDE_TEST_CRASH"), "/")
+	kill, stop := crashPoint("HEXTIDE_TEST_CRASH", syscall.SIGKILL), crashPoint("HEXTIDE_TEST_STOP", syscall.SIGSTOP)
+	return func(name string) {
+		kill(name)
+		stop(name)
+	}
+}
+
+func crashPoint(variable string, signal syscall.Signal) func(string) {
+	point, times, _ := strings.Cut(os.Getenv(variable), "/")
 	if point == "" {
 		return func(string) {}
 	}
@@ -29,8 +39,8 @@ func crashPoints() func(string) {
 	var passed atomic.Int64
 	return func(name string) {
 		if name == point && passed.Add(1) == nth {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {} // the kernel ends it here
+			_ = syscall.Kill(os.Getpid(), signal)
+			time.Sleep(time.Second) // the kernel ends or stops this thread within it
 		}
 	}
 }

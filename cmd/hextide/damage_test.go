@@ -64,9 +64,15 @@ func newestFiles(t *testing.T, state string) (epoch int64, files map[string]stri
 // several checkpoints.
 func longer(t *testing.T) string {
 	t.Helper()
+	return repeated(t, 4)
+}
+
+// repeated is a file of the taxis' two hours some times in a row.
+func repeated(t *testing.T, times int64) string {
+	t.Helper()
 	events := read(t)
 	all := slices.Clone(events[:1])
-	for i := range int64(4) {
+	for i := range times {
 		for _, event := range events[1:] {
 			second, rest, _ := strings.Cut(event, ",")
 			n, err := strconv.ParseInt(second, 10, 64)
