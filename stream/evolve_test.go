@@ -129,7 +129,8 @@ func (e *evolving) change(now *pipeline.Plan) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	p := &Pointer{Frontiers: Frontiers{Final: e.shard.done.final, Provisional: e.shard.done.provisional}, PlanState: PlanState{Incomplete: e.incomplete}}
+	// Territories may be ahead of what is done, never of what was asked for.
+	p := &Pointer{Frontiers: Frontiers{Final: e.shard.asked.final, Provisional: e.shard.asked.provisional}, PlanState: PlanState{Incomplete: e.incomplete}}
 	e.incomplete = ev.incomplete(p, e.merged)
 	e.learnt = e.learnt || slices.Contains(ev.comparison.Added, "next")
 	// Where n at the widest ring and window is complete, so is what makes rows exist.
