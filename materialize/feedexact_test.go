@@ -250,6 +250,49 @@ func exactFailing(t *testing.T, address string) {
 	}
 }
 
+// Rows that are written while the producer is fenced anew go to their partitions.
+func TestExactFeedFencedWhileWritten(t *testing.T) {
+	address := fakeKafka(t)
+	e := toExact(t, address, planOf(t, "feed", own("beside"), "protobuf"), 1, nil)
+	written := make(chan struct{})
+	fencing := make(chan struct{})
+	go func() {
+		defer close(written)
+		for i := 0; ; i++ {
+			select {
+			case <-fencing:
+				return
+			default:
+				e.rows(noon+int64(i)*minute, 0)
+			}
+		}
+	}()
+	for range 30 {
+		e.fenced()
+	}
+	close(fencing)
+	<-written
+	if err := e.Commit(t.Context(), e.seal()); err != nil {
+		t.Fatal(err)
+	}
+	d, rows := &feedDecoder{}, 0
+	for _, r := range visible(t, address, e.topic) {
+		m, err := d.decode(r.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.row != nil {
+			rows++
+		}
+		if m.row != nil && m.row.Shard != r.Partition {
+			t.Fatalf("a row of shard %d is in partition %d", m.row.Shard, r.Partition)
+		}
+	}
+	if rows == 0 {
+		t.Error("nothing was written meanwhile")
+	}
+}
+
 // Of two processes the one that fenced last commits, and the other does not.
 func exactFencing(t *testing.T, address string) {
 	plan := planOf(t, "feed", own("fencing"), "protobuf")

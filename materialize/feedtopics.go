@@ -49,7 +49,8 @@ func newFeedTopics(plan *pipeline.Plan, o FeedOptions) (feedTopics, error) {
 	return f, nil
 }
 
-// reach waits for the brokers and makes the topics that are missing.
+// reach waits for the brokers and makes the topics that are missing. The first call
+// finds out how many partitions the feed has; one beside Write changes nothing of it.
 func (f *feedTopics) reach(ctx context.Context, client *kgo.Client) error {
 	if err := client.Ping(ctx); err != nil {
 		return fmt.Errorf("no Kafka broker for the feed answered within %s: %w", f.options.StartWithin, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,16 +22,21 @@ var errDied = errors.New("the process has died")
 type dying struct {
 	Store
 	random *rand.Rand
-	left   int // calls until then
+
+	mu   sync.Mutex
+	left int // calls until then
 }
 
 // call does what it is given while the process lives.
 func (s *dying) call(do func() error) error {
+	s.mu.Lock()
 	s.left--
+	lives, last := s.left > 0, s.left == 0 && s.random.IntN(2) == 0
+	s.mu.Unlock()
 	switch {
-	case s.left > 0:
+	case lives:
 		return do()
-	case s.left == 0 && s.random.IntN(2) == 0:
+	case last:
 		_ = do() // nobody is told
 	}
 	return errDied
