@@ -40,7 +40,7 @@ lint: ## the project's own rules: sizes, imports, purity, names, comments
 
 go-test: ## all Go tests, with the race detector, a real Kafka and a real Redis
 	go test -timeout 15m ./internal/simulation
-	scripts/with-servers.sh go test -race -p 2 -timeout 15m ./...
+	scripts/with-servers.sh go test -race -p 2 -timeout 20m ./...
 
 nightly: ## the long forms of tests: a hundred million places against H3, ten thousand simulated lives
 	HEXTIDE_NIGHTLY=1 go test -count=1 -timeout 2h ./geo ./internal/simulation
