@@ -30,7 +30,7 @@ type Cached struct {
 }
 
 // localUsage counts what came of reads.
-type localUsage struct{ hits, misses, damaged, failed, bytes atomic.Int64 }
+type localUsage struct{ hits, misses, damaged, failed, mended, bytes atomic.Int64 }
 
 // LocalUsage is what the copies of a Cached store have come to.
 type LocalUsage struct {
@@ -38,6 +38,7 @@ type LocalUsage struct {
 	Misses  int64 // generations that came from the store
 	Damaged int64 // copies that were not what was written
 	Failed  int64 // copies that could not be written or removed
+	Mended  int64 // objects that the store had lost, or a Mirrored one had damaged, and that were put back from their copies
 	Bytes   int64 // of all copies, when garbage was last removed
 }
 
@@ -53,7 +54,7 @@ func NewCached(store Store, local *Folder, log *slog.Logger) *Cached {
 // Usage may be called from any goroutine.
 func (c *Cached) Usage() LocalUsage {
 	u := &c.usage
-	return LocalUsage{u.hits.Load(), u.misses.Load(), u.damaged.Load(), u.failed.Load(), u.bytes.Load()}
+	return LocalUsage{u.hits.Load(), u.misses.Load(), u.damaged.Load(), u.failed.Load(), u.mended.Load(), u.bytes.Load()}
 }
 
 // namedSum is the checksum that the name of a generation holds: the last part of
@@ -89,7 +90,7 @@ func (c *Cached) missed(name string, err error) {
 		return
 	}
 	c.usage.damaged.Add(1)
-	c.log.Error("the copy of a generation on this machine's disk is damaged; it is replaced from the store",
+	c.log.Error("the copy of a generation is damaged; it is replaced from the store",
 		"copy", c.local.at(name), "store", c.Store.String(), "error", err)
 }
 
@@ -102,11 +103,13 @@ func (c *Cached) fetch(ctx context.Context, name, sum string) ([]byte, error) {
 	return content, err
 }
 
-// keep writes a copy.
-func (c *Cached) keep(ctx context.Context, name string, content []byte) {
-	if err := c.local.Put(ctx, name, content); err != nil && ctx.Err() == nil {
-		c.fails("a generation is not kept on this machine's disk too", err)
+// keep writes a copy, and tells whether it could.
+func (c *Cached) keep(ctx context.Context, name string, content []byte) bool {
+	err := c.local.Put(ctx, name, content)
+	if err != nil && ctx.Err() == nil {
+		c.fails("there is no copy of a generation", err)
 	}
+	return err == nil
 }
 
 func (c *Cached) fails(what string, err error) {
@@ -154,6 +157,12 @@ func (c *Cached) Check(ctx context.Context, object stream.Object) error {
 	return verify(content, object)
 }
 
+// settler is a Store that keeps copies. It is told what the retained pointers name,
+// and what there is.
+type settler interface {
+	settle(ctx context.Context, reached map[string]bool, listed []Listed)
+}
+
 // settle removes the copies that no retained pointer names. What one names and the
 // store has lost is put there again, where the copy is whole: other epochs to come
 // may build on it.
@@ -187,6 +196,7 @@ func (c *Cached) settle(ctx context.Context, reached map[string]bool, listed []L
 
 // mend puts a generation that the store has lost there again.
 func (c *Cached) mend(ctx context.Context, name string) {
+	c.usage.mended.Add(1)
 	content, err := c.local.Get(ctx, name)
 	if sum, is := namedSum(name); err == nil && (!is || checksum(content) != sum) {
 		err = ErrDamaged

@@ -110,7 +110,7 @@ func (s *State) copyObjects(ctx context.Context, to *State, p *stream.Pointer) e
 
 // seedControl makes a control log of entries in a store without one.
 func (s *State) seedControl(ctx context.Context, entries []stream.ControlEntry) error {
-	if folder, is := s.store.(*Folder); is {
+	if folder := s.folder(); folder != nil {
 		text, err := linesOf(entries)
 		if err != nil {
 			return err

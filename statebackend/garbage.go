@@ -55,8 +55,8 @@ func (s *State) forget(ctx context.Context, forgotten, kept []read) error {
 	if err != nil {
 		return err
 	}
-	if cached, is := s.store.(*Cached); is {
-		cached.settle(ctx, reached, listed)
+	if copied, is := s.store.(settler); is {
+		copied.settle(ctx, reached, listed)
 	}
 	if s.control != nil && len(kept) > 0 {
 		contained := int64(math.MaxInt64)

@@ -245,7 +245,7 @@ func (s *State) goOn(ctx context.Context) (*stream.Pointer, error) {
 		for _, r := range after {
 			all = append(all, r.err)
 		}
-		return nil, fmt.Errorf("%w: %s; nothing in it was changed:\n%w", ErrNoneWhole, s.store, errors.Join(all...))
+		return nil, fmt.Errorf("%w: %s; nothing in it was changed:\n%w\n%s", ErrNoneWhole, s.store, errors.Join(all...), s.waysOut(ctx))
 	}
 	for _, r := range after {
 		s.options.Logger.Error("an epoch of the state is damaged; the run goes back to the one before it that is whole",
@@ -260,6 +260,25 @@ func (s *State) goOn(ctx context.Context) (*stream.Pointer, error) {
 
 // damagedSuffix ends the name of a pointer that is set aside.
 const damagedSuffix = ".damaged"
+
+// waysOut says what helps where no epoch is whole.
+func (s *State) waysOut(ctx context.Context) string {
+	var whole []string
+	saved, err := s.Savepoints(ctx)
+	for _, p := range saved {
+		if p.Err == nil && s.whole(ctx, p.Pointer) == nil {
+			whole = append(whole, p.Name)
+		}
+	}
+	ways := "Epochs share objects, so one that is damaged can damage all. What helps: "
+	switch {
+	case err != nil:
+		ways += fmt.Sprintf("a savepoint, with --from-savepoint (they cannot be listed now: %v); ", err)
+	case len(whole) > 0:
+		ways += fmt.Sprintf("a savepoint that is whole, with --from-savepoint: %s; ", strings.Join(whole, ", "))
+	}
+	return ways + "the named objects, put back from a backup; or to begin anew, with an empty --state. With --local, second copies are kept from then on."
+}
 
 // setAside gives a pointer another name, with what can still be read of it.
 func (s *State) setAside(ctx context.Context, epoch int64) error {

@@ -229,8 +229,8 @@ func (c *segments) Close() error { return nil }
 // folder it is a file, and each epoch that is committed lets entries go to an
 // archive.
 func (s *State) OpenControl() (stream.ControlLog, error) {
-	folder, is := s.store.(*Folder)
-	if !is {
+	folder := s.folder()
+	if folder == nil {
 		return &segments{state: s}, nil
 	}
 	if s.lock == nil {
@@ -248,7 +248,7 @@ func (s *State) OpenControl() (stream.ControlLog, error) {
 // input give the rows that were once computed live from it. A process may be using
 // the state.
 func (s *State) ReadControl(ctx context.Context) ([]stream.ControlEntry, error) {
-	if folder, is := s.store.(*Folder); is {
+	if folder := s.folder(); folder != nil {
 		return readControl(folder.fs, folder.dir)
 	}
 	log, _, err := readSegments(ctx, s.store, 0)

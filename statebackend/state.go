@@ -197,6 +197,17 @@ func (s *State) create(ctx context.Context, name string, content []byte) error {
 	return err
 }
 
+// folder is that of a state in one; nil: it is in a bucket.
+func (s *State) folder() *Folder {
+	switch store := s.store.(type) {
+	case *Folder:
+		return store
+	case *Mirrored:
+		return store.first
+	}
+	return nil
+}
+
 // fenced tells whether another process has taken the state over.
 func (s *State) fenced(ctx context.Context) error {
 	newest, _, err := s.incarnations(ctx)

@@ -47,6 +47,7 @@ func stores(t *testing.T) map[string]Store {
 	return map[string]Store{
 		"folder":            NewFolder(vfs.Default, t.TempDir()),
 		"folder in memory":  NewFolder(vfs.NewMem(), "state"),
+		"mirrored":          NewMirrored(NewFolder(vfs.NewMem(), "state"), NewFolder(vfs.NewMem(), "copies"), nil),
 		"bucket":            bucket(t, testserver.NewS3(t), ""),
 		"prefix":            bucket(t, testserver.NewS3(t), "some/where"),
 		"bucket that fails": bucket(t, failing, "p"),

@@ -105,3 +105,46 @@ func TestCopiesAreMeasured(t *testing.T) {
 		}
 	}
 }
+
+// A disk that changes a bit of every object of a state folder stops a run that
+// keeps no second copies, which says what is damaged; one that does goes on, says
+// so, puts them back, and ends as if undisturbed. Damaged copies are made again.
+func TestSecondCopiesOfRun(t *testing.T) {
+	t.Parallel()
+	definition, name := define(t, city)
+	input := longer(t)
+	undisturbed, want := backfill(t, definition, []string{input})
+	brokers := replayed(t, definition, name, input)
+	folder, feed, lives := "", "", 0
+	at := func(name string) string { return filepath.Join(folder, name) }
+	run := func(variables []string, more ...string) *process {
+		return start(t, variables, append(append([]string{"run", rename(t, definition, name+".rows", feed), "--brokers", brokers, "--bounded", "--shards", "8", "--group", feed,
+			"--state", at("state"), "--out", at("out"), "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"}, often...), more...)...)
+	}
+	untilKilled(t, stream.CrashAfterCommit+"/3", func(variables []string) *process {
+		folder, lives = t.TempDir(), lives+1
+		feed = fmt.Sprintf("%s.rows-%d", name, lives)
+		return run(variables, "--local", at("local"))
+	})
+	flipCopies(t, at("state/objects"))
+	alone := run(nil)
+	if code := alone.wait(); code != exitFailed {
+		t.Fatalf("without copies: exit code %d\n%s", code, alone.err)
+	}
+	complains(t, alone, "no epoch of the state is whole", ".sst", "an empty --state")
+	mended := run([]string{"HEXTIDE_TEST_CRASH=" + stream.CrashAfterCommit}, "--local", at("local"))
+	if code := mended.wait(); !mended.killed() {
+		t.Fatalf("exit code %d\n%s", code, mended.err)
+	}
+	complains(t, mended, "level=ERROR", "it is read from its second copy and put back", "copy="+at("local"))
+	flipCopies(t, at("local/copies/objects"))
+	last := run(nil, "--local", at("local"))
+	if code := last.wait(); code != exitDone {
+		t.Fatalf("exit code %d\n%s", code, last.err)
+	}
+	complains(t, last, "level=ERROR", "the copy of a generation is damaged")
+	if got := manifest(t, at("out")); got.ContentHash != undisturbed.hash() || got.Counts != manifest(t, want).Counts {
+		t.Errorf("%s %+v, undisturbed %s %+v", got.ContentHash, got.Counts, undisturbed.hash(), manifest(t, want).Counts)
+	}
+	filesListed(t, at("out"))
+}

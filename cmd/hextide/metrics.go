@@ -8,6 +8,7 @@ import (
 
 	"github.com/hextide/hextide/models"
 	pb "github.com/hextide/hextide/proto/hextide/v1"
+	"github.com/hextide/hextide/statebackend"
 	"github.com/hextide/hextide/stream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -73,21 +74,28 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 
 // store sends what was asked of the bucket of a state, and of the copies beside it.
 func store(send figure, s *claimedState) {
-	if s.bucket == nil {
+	if s.bucket != nil {
+		calls(send, s.bucket.Usage())
+	}
+	if s.copies == nil {
 		return
 	}
-	for _, u := range s.bucket.Usage() {
+	u := s.copies.Usage()
+	send(prometheus.CounterValue, "state_local_hits_total", "Generations that were read or checked in their copies.", float64(u.Hits))
+	send(prometheus.CounterValue, "state_local_misses_total", "Generations of which there was no whole copy.", float64(u.Misses))
+	send(prometheus.CounterValue, "state_local_damaged_total", "Copies that were not as they were written.", float64(u.Damaged))
+	send(prometheus.CounterValue, "state_local_errors_total", "Copies that could not be written or removed.", float64(u.Failed))
+	send(prometheus.CounterValue, "state_local_mended_total", "Generations that the store of the state had lost or damaged, put back from their copies.", float64(u.Mended))
+	send(prometheus.GaugeValue, "state_local_bytes", "Size of the copies.", float64(u.Bytes))
+}
+
+func calls(send figure, all []statebackend.Usage) {
+	for _, u := range all {
 		send(prometheus.CounterValue, "state_calls_total", "Calls of the store of the state.", float64(u.Calls), "operation", u.Operation)
 		send(prometheus.CounterValue, "state_errors_total", "Calls of the store of the state that failed for good.", float64(u.Errors), "operation", u.Operation)
 		send(prometheus.CounterValue, "state_retries_total", "Requests to the store of the state after a call's first.", float64(u.Retries), "operation", u.Operation)
 		send(prometheus.CounterValue, "state_bytes_total", "Content that went to or came from the store of the state, that of failed requests too.", float64(u.Bytes), "operation", u.Operation)
 	}
-	u := s.copies.Usage()
-	send(prometheus.CounterValue, "state_local_hits_total", "Generations that were read or checked on this machine's disk.", float64(u.Hits))
-	send(prometheus.CounterValue, "state_local_misses_total", "Generations that this machine's disk did not have whole: they came from the store of the state.", float64(u.Misses))
-	send(prometheus.CounterValue, "state_local_damaged_total", "Copies on this machine's disk that were not as they were written.", float64(u.Damaged))
-	send(prometheus.CounterValue, "state_local_errors_total", "Copies that could not be written to this machine's disk, or removed.", float64(u.Failed))
-	send(prometheus.GaugeValue, "state_local_bytes", "Size of the copies on this machine's disk.", float64(u.Bytes))
 }
 
 func events(send figure, s stream.Stats) {

@@ -145,7 +145,7 @@ func TestRescaleRun(t *testing.T) {
 	out, feed, lives := "", "", 0
 	r := &rescaling{}
 	r.begin = func(workers int, variables ...string) *process {
-		return start(t, variables, append([]string{"run", rename(t, definition, name+".rows", feed), "--brokers", brokers, "--bounded",
+		return start(t, variables, append([]string{"run", rename(t, definition, name+".rows", feed), "--brokers", brokers, "--bounded", "--group", feed,
 			"--workers", strconv.Itoa(workers), "--state", r.state, "--out", out, "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"}, often...)...)
 	}
 	rescale(t, r, func() {

@@ -80,7 +80,7 @@ crash.`,
 	flags := c.Flags()
 	f.state.add(flags)
 	f.state.addFrom(flags)
-	folderVar(flags, &f.state.local, "local", "with --state s3://...: folder for what stays on this machine (default "+defaultState+")")
+	folderVar(flags, &f.state.local, "local", "folder of copies of the state's generations. With --state s3://...: what stays on this machine (default "+defaultState+"); with a folder: second copies, from which what a disk damages is put back (on another disk; default none)")
 	f.memory.add(flags)
 	folderVar(flags, &f.out, "out", "write final rows as a snapshot into this folder too")
 	flags.BoolVar(&f.bounded, "bounded", false, "end at the end offsets found at the start")

@@ -20,7 +20,7 @@ import (
 // defaultState is the folder of a state where none is named.
 const defaultState = "hextide-state"
 
-// copiesName is the folder, beside a state in a bucket, of copies of its generations.
+// copiesName is the folder, beside a state, of copies of its generations.
 const copiesName = "copies"
 
 // orphanGrace is how old an object in a bucket must be to be deleted, where no
@@ -32,7 +32,7 @@ type stateSettings struct {
 	address  string // a folder's path or s3://bucket/prefix
 	endpoint string
 	timeout  time.Duration
-	local    string // beside a bucket; empty: defaultState
+	local    string // of copies. Empty: defaultState beside a bucket, none beside a folder
 	from     statebackend.From
 }
 
@@ -58,16 +58,26 @@ const bucketScheme = "s3://"
 
 func (s *stateSettings) inBucket() bool { return strings.HasPrefix(s.address, bucketScheme) }
 
-// check refuses an address that names no store, and a folder beside a folder.
+// check refuses an address that names no store, and copies in the place of what they copy.
 func (s *stateSettings) check() error {
 	if s.from.Epoch != 0 && s.from.Savepoint != "" {
 		return usagef("--from-epoch and --from-savepoint name two epochs: give one")
 	}
-	if s.local != "" && !s.inBucket() {
-		return usagef("--local goes with --state s3://bucket/prefix: beside a folder there is no other")
+	if s.mirrored() && sameFolder(s.local, s.address) {
+		return usagef("--local %s is the folder of the state: name one on another disk", s.local)
 	}
 	_, err := s.store(s.address)
 	return err
+}
+
+// mirrored tells that generations are kept in two folders.
+func (s *stateSettings) mirrored() bool { return s.local != "" && !s.inBucket() }
+
+// sameFolder compares paths.
+func sameFolder(a, b string) bool {
+	at, err := filepath.Abs(a)
+	other, failed := filepath.Abs(b)
+	return err == nil && failed == nil && at == other
 }
 
 // folder is where on this machine a run keeps what it must keep there: the state
@@ -115,11 +125,19 @@ type claimedState struct {
 	*statebackend.State
 	control stream.ControlLog
 	bucket  *statebackend.S3     // nil: the state is in a folder
-	copies  *statebackend.Cached // of what is in a bucket
-	local   statebackend.Lock    // of the folder beside a bucket
+	copies  *statebackend.Cached // nil: there are none
+	local   statebackend.Lock    // of their folder
 }
 
-// claim claims the folder of the state, or the one beside it, before anything in
+// beside is the folder beside the state in which copies are; empty: there is none.
+func (s *stateSettings) beside() string {
+	if s.inBucket() {
+		return s.folder()
+	}
+	return s.local
+}
+
+// claim claims the folder of the state, and the one beside it, before anything in
 // it is touched: it may be another process's.
 func (s *stateSettings) claim(pipeline string) (*claimedState, error) {
 	store, err := s.store(s.address)
@@ -128,13 +146,20 @@ func (s *stateSettings) claim(pipeline string) (*claimedState, error) {
 	}
 	c := &claimedState{}
 	options := statebackend.Options{Pipeline: pipeline, From: s.from, Logger: slog.Default()}
-	if bucket, is := store.(*statebackend.S3); is {
-		c.bucket, options.Grace = bucket, orphanGrace
-		if c.local, err = statebackend.NewFolder(vfs.Default, s.folder()).Lock(); err != nil {
+	if beside := s.beside(); beside != "" {
+		if c.local, err = statebackend.NewFolder(vfs.Default, beside).Lock(); err != nil {
 			return nil, err
 		}
-		c.copies = statebackend.NewCached(bucket, statebackend.NewFolder(vfs.Default, filepath.Join(s.folder(), copiesName)), slog.Default())
-		store = c.copies
+		copies := statebackend.NewFolder(vfs.Default, filepath.Join(beside, copiesName))
+		switch in := store.(type) {
+		case *statebackend.S3:
+			c.bucket, options.Grace = in, orphanGrace
+			c.copies = statebackend.NewCached(in, copies, slog.Default())
+			store = c.copies
+		case *statebackend.Folder:
+			mirrored := statebackend.NewMirrored(in, copies, slog.Default())
+			c.copies, store = mirrored.Cached, mirrored
+		}
 	}
 	c.State = statebackend.Open(store, options)
 	if err = c.Claim(); err == nil {

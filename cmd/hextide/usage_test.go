@@ -44,6 +44,7 @@ func TestUsage(t *testing.T) {
 		{append(run, "--from-epoch", "0"), "it is at least 1"},
 		{append(run, "--from-savepoint", ""), "cannot name a savepoint"},
 		{append(run, "--from-savepoint", "../pointers/1"), "cannot name a savepoint"},
+		{append(run, "--state", "here", "--local", "./here"), "is the folder of the state: name one on another disk"},
 		{append(run, "--state", "s3://b/p", "--s3-endpoint", "minio"), "an S3 endpoint is a URL"},
 		{[]string{"diff", "kafka://127.0.0.1:1/rows", "out", "--kafka-tls-ca", "none.pem"}, "need --kafka-tls"},
 		{[]string{"diff", "kafka://127.0.0.1:1/rows", "out", "--kafka-password", "p"}, "need --kafka-sasl"},
