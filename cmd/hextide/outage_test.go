@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -15,7 +16,12 @@ import (
 )
 
 // away is how long servers are gone.
-const away = 10 * time.Second
+func away() time.Duration {
+	if os.Getenv("HEXTIDE_NIGHTLY") != "" {
+		return 30 * time.Second
+	}
+	return 10 * time.Second
+}
 
 // liveArguments run a definition for ever, with lookups at ports of their own
 // and frequent checkpoints.
@@ -71,17 +77,20 @@ func TestBrokerGone(t *testing.T) {
 		do(t, exitDone, "simulate", definition, "--brokers", broker.Addr(), "--speed", "0", "--input", input)
 	}
 	simulate(first)
-	p := start(t, nil, liveArguments(definition, broker.Addr(), filepath.Join(t.TempDir(), "state"))...)
+	state := filepath.Join(t.TempDir(), "state")
+	p := start(t, nil, liveArguments(definition, broker.Addr(), state)...)
 	_, http := p.address()
 	p.measures(http, "the first half", func(f figures) bool { return f["records_read_total"] == 20_000 })
 	broker.Kill()
-	time.Sleep(away)
+	time.Sleep(away())
 	broker.Start()
 	simulate(second)
 	rows := p.closes(http, snapshot)
 	complains(t, p, "Kafka broker")
 	p.ends()
 	agree(t, rows, "kafka://"+broker.Addr()+"/"+name+".rows", snapshot)
+	once(t, broker.Addr(), name+".rows")
+	groupAgrees(t, broker.Addr(), "hextide-"+name, name, state)
 }
 
 // Redis is gone for ten seconds: the newest rows wait, the run goes on.
@@ -102,7 +111,7 @@ func TestRedisGone(t *testing.T) {
 	p.measures(http, "rows that wait", func(f figures) bool {
 		return f["records_read_total"] == taxiEvents && f["redis_waiting"] > 0
 	})
-	time.Sleep(away)
+	time.Sleep(away())
 	if status, text, err := ask(http, "/readyz"); status != 200 || err != nil {
 		t.Errorf("not ready while Redis is away: %d %s %v", status, text, err)
 	}
@@ -210,6 +219,8 @@ func TestDiskFullLive(t *testing.T) {
 	rows := p.closes(http, snapshot)
 	p.ends()
 	agree(t, rows, "kafka://"+brokers+"/"+name+".rows", snapshot)
+	once(t, brokers, name+".rows")
+	groupAgrees(t, brokers, "hextide-"+name, name, state)
 }
 
 // tellsTiming expects of a run whose checkpoints failed for a while where they spend

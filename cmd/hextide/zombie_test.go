@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/hextide/hextide/internal/testserver"
 	"github.com/hextide/hextide/materialize"
 	"github.com/hextide/hextide/stream"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -53,92 +54,12 @@ const briefly = "6s"
 // is lost with it.
 var inTransaction = []string{materialize.CrashFeedProduced, materialize.CrashFeedOffsets}
 
-// exactly is a bounded run of a pipeline whose feed, group and snapshot are held
-// against an undisturbed backfill.
-type exactly struct {
-	t           *testing.T
-	definition  string
-	name        string
-	brokers     string
-	undisturbed *process
-	want        string // snapshot
-}
-
-func newExactly(t *testing.T) *exactly {
-	t.Helper()
-	e := &exactly{t: t}
-	e.definition, e.name = define(t, city)
-	input := repeated(t, 2)
-	e.undisturbed, e.want = backfill(t, e.definition, []string{input})
-	e.brokers = replayed(t, e.definition, e.name, input)
-	return e
-}
-
-// life is one with a feed, a group and a folder of its own.
-type life struct {
-	*exactly
-	feed, group, folder string
-	definition          string
-}
-
-func (e *exactly) life(t *testing.T, what string) *life {
-	of := *e
-	of.t = t
-	what = strings.NewReplacer(":", "-", "/", "-").Replace(what)
-	l := &life{exactly: &of, feed: e.name + ".rows-" + what, group: e.name + "-" + what, folder: t.TempDir()}
-	l.definition = rename(t, e.definition, e.name+".rows", l.feed)
-	return l
-}
-
-func (l *life) state() string { return filepath.Join(l.folder, "state") }
-
-func (l *life) out() string { return filepath.Join(l.folder, "out") }
-
-// run starts a run in the folder.
-func (l *life) run(variables []string, more ...string) *process {
-	l.t.Helper()
-	return start(l.t, variables, append([]string{"run", l.definition, "--brokers", l.brokers, "--bounded", "--shards", "8", "--group", l.group,
-		"--state", l.state(), "--out", l.out(), "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0",
-		"--checkpoint-interval", "20ms", "--checkpoint-min-pause", "1ms", "--batch", "100"}, more...)...)
-}
-
-// done waits for the end of a run.
-func (l *life) done(p *process) {
-	l.t.Helper()
-	if code := p.wait(); code != exitDone {
-		l.t.Fatalf("exit code %d\n%s", code, p.err)
-	}
-}
-
-// like holds the snapshot against the undisturbed one, and what was told.
-func (l *life) like() {
-	l.t.Helper()
-	want := manifest(l.t, l.want)
-	if got := manifest(l.t, l.out()); got.ContentHash != l.undisturbed.hash() || got.Counts != want.Counts {
-		l.t.Errorf("%s %+v, undisturbed %s %+v", got.ContentHash, got.Counts, l.undisturbed.hash(), want.Counts)
-	}
-	filesListed(l.t, l.out())
-	l.told(l.state())
-}
-
-// told holds the feed against the undisturbed snapshot, each record once, and the
-// group against the newest pointer of a state.
-func (l *life) told(state string) {
-	l.t.Helper()
-	want := manifest(l.t, l.want)
-	agree(l.t, want.Counts.Rows, "kafka://"+l.brokers+"/"+l.feed, l.want)
-	if rows, _, _ := once(l.t, l.brokers, l.feed); int64(rows) < want.Counts.Rows {
-		l.t.Errorf("%d rows of %d", rows, want.Counts.Rows)
-	}
-	groupAgrees(l.t, l.brokers, l.group, l.name, state)
-}
-
 // A process that stands still in the middle of a transaction until the broker has
 // aborted it tells what it held with the next one, once. A second one, started
 // meanwhile by mistake, is refused.
 func TestTransactionAbortedByBroker(t *testing.T) {
 	t.Parallel()
-	e := newExactly(t)
+	e := newExactly(t, testserver.Kafka(t))
 	for _, point := range append([]string{materialize.CrashFeedBegun}, inTransaction...) {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
@@ -168,7 +89,7 @@ func TestTransactionAbortedByBroker(t *testing.T) {
 // on: that commits nothing, and ends with the reason.
 func TestZombieOnS3(t *testing.T) {
 	t.Parallel()
-	e := newExactly(t)
+	e := newExactly(t, testserver.Kafka(t))
 	for _, point := range append([]string{stream.CrashBeforeCommit, stream.CrashPrepared, stream.CrashCommitted}, inTransaction...) {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
