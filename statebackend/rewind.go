@@ -70,7 +70,11 @@ func (s *State) rewind(ctx context.Context) (*rewind, error) {
 		return nil, fmt.Errorf("going back to %s: %w", from, err)
 	}
 	s.count(next)
-	s.options.Logger.Warn("the run goes back", "state", s.store.String(), "to", from.String(), "gives_up", next.Gives, "kept_as", fmt.Sprintf("savepoints aside-%d-epoch-...", next.Number))
+	said := []any{"state", s.store.String(), "to", from.String()}
+	if len(next.Gives) > 0 {
+		said = append(said, "gives_up", next.Gives, "kept_as", fmt.Sprintf("savepoints %s%d-epoch-...", asidePrefix, next.Number))
+	}
+	s.options.Logger.Warn("the run goes back", said...)
 	return next, s.giveUp(ctx, next)
 }
 

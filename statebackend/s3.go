@@ -20,6 +20,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -54,6 +55,9 @@ const deleters = 16
 func NewS3(o S3Options) (*S3, error) {
 	if o.Bucket == "" {
 		return nil, errors.New("an S3 address is s3://bucket/prefix, with a bucket")
+	}
+	if err := s3utils.CheckValidBucketName(o.Bucket); err != nil {
+		return nil, fmt.Errorf("the bucket %q: %w", o.Bucket, err)
 	}
 	if o.Region == "" {
 		o.Region = "us-east-1"

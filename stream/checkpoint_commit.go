@@ -108,6 +108,9 @@ func (c *Committed) String() string {
 	if c.Checksum != "" {
 		text = fmt.Sprintf("epoch %d of incarnation %d (pointer %s) at", c.Epoch, c.Incarnation, c.Checksum)
 	}
+	if len(c.Partitions) == 0 {
+		text += " no positions"
+	}
 	for _, s := range c.Partitions {
 		text += fmt.Sprintf(" %d:%d", s.ID, s.Position)
 	}

@@ -137,15 +137,17 @@ commit took is known to the next one: it is there as timing.before.`,
 			if err != nil {
 				return err
 			}
-			for name, state := range p.Sinks { // a sink's state can be large; its size says enough here
-				p.Sinks[name] = fmt.Appendf(nil, "%d bytes", len(state))
+			sinks := map[string]string{}
+			for name, state := range p.Sinks {
+				sinks[name] = fmt.Sprintf("%d bytes", len(state))
 			}
 			encoder := json.NewEncoder(c.OutOrStdout())
 			encoder.SetIndent("", "  ")
 			return encoder.Encode(struct {
 				*stream.Pointer
-				Size stream.CheckpointSize `json:"size"`
-			}{p, p.Sizes()})
+				Sinks map[string]string     `json:"sinks"` // a sink's state can be large; its size says enough here
+				Size  stream.CheckpointSize `json:"size"`
+			}{p, sinks, p.Sizes()})
 		},
 	}
 }

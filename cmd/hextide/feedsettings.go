@@ -68,7 +68,8 @@ Committed is what the consumer group %s and the topic %s.epochs say. To go on wo
   the state is another's, or an old copy: give the one that belongs to the group (--state)
   the group is another's: give the state one of its own (--group)
   the group's offsets were changed by hand: set them back to what the epoch says
-  the state is right: --offsets=state goes on from it and sets the group's offsets; what was told since is told again`, err, s.groupOf(plan), plan.Sinks.Feed.Topic)
+  the group has no positions: they are of another topic (--topic), or have expired
+  the state is right, as after a time of --feed-delivery at-least-once: --offsets=state goes on from it and sets the group's offsets; what was told since is told again`, err, s.groupOf(plan), plan.Sinks.Feed.Topic)
 }
 
 // makeFeed makes the sink of the feed, or a place for dead letters and late records.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -50,7 +51,7 @@ that run serves HTTP, it is asked to take a checkpoint first, and that one is ke
 					return usagef("%w", err)
 				}
 			}
-			state, _, err := k.open(c.Context())
+			state, epochs, err := k.open(c.Context())
 			if err != nil {
 				return err
 			}
@@ -58,6 +59,9 @@ that run serves HTTP, it is asked to take a checkpoint first, and that one is ke
 			if running != "" {
 				if wanted, err = askCheckpoint(c.Context(), running); err != nil {
 					return fmt.Errorf("asking the run at %s for a checkpoint: %w", running, err)
+				}
+				if newest := slices.Max(epochs); newest >= wanted {
+					return fmt.Errorf("the run has just committed epoch %d, but %s had epoch %d before: is it that run's state?", wanted, state, newest)
 				}
 			}
 			return saveNewest(c, state, name, wanted)

@@ -81,6 +81,8 @@ func asideAndForgotten(t *testing.T, state, epoch string) {
 	t.Helper()
 	if shown := do(t, exitDone, "checkpoint", "show", epoch, "--state", state).out.String(); !strings.Contains(shown, `"epoch": `+epoch) {
 		t.Errorf("shown is\n%s", shown)
+	} else if !strings.Contains(shown, ` bytes"`) {
+		t.Errorf("no size of a sink's state in\n%s", shown)
 	}
 	complains(t, do(t, exitFailed, "checkpoint", "rm", epoch, "--state", state), "hextide savepoint rm")
 	do(t, exitDone, "state", "export", "--epoch", epoch, "--state", state, "--out", filepath.Join(t.TempDir(), "exported"))
