@@ -153,7 +153,7 @@ var errTimeout = errors.New("the checkpoint took too long")
 func (c *checkpoints) collect(ctx context.Context, b *barrier) (*Pointer, *CheckpointStats, error) {
 	r := c.run
 	s := &CheckpointStats{Epoch: b.epoch}
-	if err := c.insist(b, func() error { return c.settle(ctx) }); err != nil {
+	if err := c.insist(ctx, b, func() error { return c.settle(ctx) }); err != nil {
 		return nil, s, err
 	}
 	r.cfg.Crash(CrashBeforeBarrier)

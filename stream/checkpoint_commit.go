@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // claim takes the state over and finds the pointer to go on from. The order is what
@@ -118,8 +119,12 @@ func (c *Committed) String() string {
 }
 
 // lastTries is how often the committer is asked to commit the last epoch, which no
-// other comes after.
-const lastTries = 5
+// other comes after; firstPause is how long to wait before the second time, and
+// from time to time twice as long.
+const (
+	lastTries  = 5
+	firstPause = time.Second
+)
 
 // commit makes an epoch the one that a restart goes on from.
 func (c *checkpoints) commit(ctx context.Context, p *Pointer, b *barrier) error {
@@ -128,7 +133,7 @@ func (c *checkpoints) commit(ctx context.Context, p *Pointer, b *barrier) error 
 		return nil
 	}
 	c.run.cfg.Crash(CrashBeforeCommit)
-	if err := c.insist(b, func() error { return c.try(ctx, p) }); err != nil {
+	if err := c.insist(ctx, b, func() error { return c.try(ctx, p) }); err != nil {
 		return fmt.Errorf("committing epoch %d: %w", p.Epoch, err)
 	}
 	c.run.cfg.Crash(CrashAfterCommit)
@@ -137,10 +142,17 @@ func (c *checkpoints) commit(ctx context.Context, p *Pointer, b *barrier) error 
 
 // insist does something that has to do with the committer; at the last barrier, a
 // few times.
-func (c *checkpoints) insist(b *barrier, do func() error) error {
-	err := do()
+func (c *checkpoints) insist(ctx context.Context, b *barrier, do func() error) error {
+	err, pause := do(), firstPause
 	for n := 1; err != nil && c.committer != nil && b.last() && n < lastTries && !errors.Is(err, ErrFenced); n++ {
-		c.run.cfg.Logger.Warn("the last epoch was not committed; it is tried again", "epoch", b.epoch, "error", err)
+		c.run.cfg.Logger.Warn("the last epoch was not committed; it is tried again", "epoch", b.epoch, "after", pause, "error", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return err
+		}
+		woken(ctx)
+		pause *= 2
 		err = do()
 	}
 	return err
