@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -101,6 +102,9 @@ objects the state of one shard or partition consists of, at most.`,
 			}
 			for _, epoch := range epochs {
 				p, err := state.Pointer(c.Context(), epoch)
+				if errors.Is(err, fs.ErrNotExist) {
+					continue // a run has forgotten it since
+				}
 				if errors.Is(err, statebackend.ErrDamaged) {
 					fmt.Fprintf(out, "%d\tdamaged\n", epoch)
 					continue

@@ -85,5 +85,5 @@ func TestRedisRefillRefused(t *testing.T) {
 	p.measures(http, "a run", func(f figures) bool { return f["records_read_total"] > 0 })
 	complains(t, do(t, exitFailed, "redis", "refill", "--grpc", grpc), "has no Redis sink", "sinks: {redis: {}}")
 	p.ends()
-	complains(t, do(t, exitFailed, "redis", "refill", "--grpc", grpc), "Unavailable")
+	complains(t, do(t, exitFailed, "redis", "refill", "--grpc", grpc), "no running pipeline answers")
 }

@@ -136,13 +136,16 @@ func TestSecondProcessOnS3(t *testing.T) {
 		t.Errorf("the first: exit code %d\n%s", code, first.err)
 	}
 	commits(second)
-	listed := doWith(t, exitDone, o.variables(), "checkpoint", "ls", "--state", stateOnS3).out.String()
-	if len(lines(listed, name)) != 3 {
-		t.Errorf("kept are\n%s", listed)
+	if listed := doWith(t, exitDone, o.variables(), "checkpoint", "ls", "--state", stateOnS3).out.String(); strings.Contains(listed, "damaged") {
+		t.Errorf("while epochs come and go there are\n%s", listed)
 	}
 	second.interrupt()
 	if code := second.wait(); code != exitDone {
 		t.Errorf("the second: exit code %d\n%s", code, second.err)
+	}
+	listed := doWith(t, exitDone, o.variables(), "checkpoint", "ls", "--state", stateOnS3).out.String()
+	if len(lines(listed, name)) != 3 {
+		t.Errorf("kept are\n%s", listed)
 	}
 }
 
@@ -194,7 +197,6 @@ func TestCheckpointsOnS3(t *testing.T) {
 	for _, wrong := range []string{"s3://", "s3:///x", "s3://b/p?x=1"} {
 		doWith(t, exitUsage, o.variables(), "checkpoint", "ls", "--state", wrong)
 	}
-	doWith(t, exitUsage, o.variables(), "run", definition, "--brokers", o.brokers, "--local", "x")
 	for path, content := range o.server.Objects(t) {
 		if strings.Contains(path, "/shard/") && strings.Contains(path, "/3-") {
 			content = slices.Clone(content)
