@@ -8,7 +8,7 @@ GOFLAGS_BUILD := -trimpath -ldflags "-X main.version=$(VERSION)"
 DATA ?= ../shared/data/sf-taxi-2008-05-18_22.csv.gz
 
 .PHONY: build test install vet lint go-test nightly web-build web-check web-test page-test notebook state-test \
-	bench bench-live proto proto-check demo clean help
+	bench bench-live bench-state proto proto-check demo clean help
 
 build: ## build bin/hextide
 	go build $(GOFLAGS_BUILD) -o bin/hextide ./cmd/hextide
@@ -67,6 +67,9 @@ bench: build ## ratios: cells against h3-go, rings and windows, J1 and J3 agains
 	go test -run '^$$' -bench Ratios ./geo
 	go run ./bench windows --data $(DATA)
 	go run ./bench backfill --data $(DATA)
+
+bench-state: ## checkpoints and restarts with a large state, and what they cost
+	go run ./bench state
 
 bench-live: install build ## lookups and freshness under load, over a real Kafka; DATA=FILE
 	scripts/with-servers.sh bash -c 'go run ./bench live --data $(DATA) --brokers "$$HEXTIDE_TEST_KAFKA"'
