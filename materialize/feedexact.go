@@ -57,8 +57,8 @@ type ExactFeed struct {
 	tried  int64       // epoch of the last Commit of this process
 	kept   buffer
 
-	told   tellings  // by Write's goroutine alone
-	silent feedQuiet // set before the first Write
+	told   tellings // by Write's goroutine alone
+	silent silence  // likewise
 	stats  exactStats
 }
 
@@ -109,9 +109,7 @@ func (f *ExactFeed) Restore(ctx context.Context, state []byte) error {
 	if f.last != nil {
 		saved.Silent = f.last.Silent // that of the epoch, and what GoBack has added
 	}
-	if saved.Silent != nil {
-		f.silent = *saved.Silent
-	}
+	f.silent = silenceOf(saved.Silent)
 	return f.announce(f.kept.put)
 }
 
@@ -119,7 +117,7 @@ func (f *ExactFeed) Restore(ctx context.Context, state []byte) error {
 // shard.
 func (f *ExactFeed) Silent() map[int32]stream.Frontiers {
 	all := map[int32]stream.Frontiers{}
-	for shard, t := range tellingsOf(f.silent.Told) {
+	for shard, t := range f.silent.told {
 		all[shard] = stream.Frontiers{Provisional: t.last(), Final: t.Final}
 	}
 	return all
@@ -127,27 +125,12 @@ func (f *ExactFeed) Silent() map[int32]stream.Frontiers {
 
 // Write keeps an output's records.
 func (f *ExactFeed) Write(ctx context.Context, o *stream.Output) error {
-	if len(f.silent.Told)+len(f.silent.Partitions) > 0 {
-		o = f.unsaid(o)
-	}
+	o = f.silent.unsaid(o)
 	if err := f.records(o, f.kept.put); err != nil {
 		return err
 	}
 	f.told.note(o)
 	return f.room(ctx)
-}
-
-// unsaid leaves of an output what was not told before.
-func (f *ExactFeed) unsaid(o *stream.Output) *stream.Output {
-	silent, positions := tellingsOf(f.silent.Told), map[int32]int64{}
-	for _, p := range f.silent.Partitions {
-		positions[p.ID] = p.Position
-	}
-	left := *o
-	left.Rows = slices.DeleteFunc(slices.Clone(o.Rows), silent.has)
-	left.Dead = slices.DeleteFunc(slices.Clone(o.Dead), func(d stream.DeadLetter) bool { return d.Position < positions[d.Partition] })
-	left.Late = slices.DeleteFunc(slices.Clone(o.Late), func(l stream.LateRecord) bool { return l.Position < positions[l.Partition] })
-	return &left
 }
 
 // overfull is how many times its bound the buffer may grow once no epoch comes to be
@@ -184,14 +167,10 @@ func (f *ExactFeed) room(ctx context.Context) error {
 // Checkpoint seals what was written since the last one: it belongs to the epoch.
 func (f *ExactFeed) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) {
 	f.kept.seal(epoch)
-	if len(f.silent.Told) > 0 && f.told.passed(tellingsOf(f.silent.Told)) {
-		f.silent.Told = nil
+	if f.told.passed(f.silent.told) {
+		f.silent.told = nil
 	}
-	state := feedState{Told: f.told.list()}
-	if silent := f.silent; len(silent.Told)+len(silent.Partitions) > 0 {
-		state.Silent = &silent
-	}
-	return json.Marshal(state)
+	return json.Marshal(feedState{Told: f.told.list(), Silent: f.silent.kept()})
 }
 
 // Close ends the client. What was not committed is nobody's.

@@ -140,3 +140,45 @@ func tellingsOf(listed []told) tellings {
 	}
 	return all
 }
+
+// silence is what an abandoned course of events has told and is not told again.
+type silence struct {
+	told      tellings        // rows
+	positions map[int32]int64 // by partition: dead letters and late records before
+}
+
+func silenceOf(q *feedQuiet) silence {
+	if q == nil {
+		return silence{}
+	}
+	s := silence{told: tellingsOf(q.Told), positions: map[int32]int64{}}
+	for _, p := range q.Partitions {
+		s.positions[p.ID] = p.Position
+	}
+	return s
+}
+
+// kept is the silence as it is kept; nil: there is none.
+func (s *silence) kept() *feedQuiet {
+	if len(s.told)+len(s.positions) == 0 {
+		return nil
+	}
+	q := &feedQuiet{Told: s.told.list()}
+	for _, id := range slices.Sorted(maps.Keys(s.positions)) {
+		q.Partitions = append(q.Partitions, stream.PartitionState{ID: id, Position: s.positions[id]})
+	}
+	return q
+}
+
+// unsaid leaves of an output what was not told before.
+func (s *silence) unsaid(o *stream.Output) *stream.Output {
+	left := *o
+	if len(s.told) > 0 {
+		left.Rows = slices.DeleteFunc(slices.Clone(o.Rows), s.told.has)
+	}
+	if len(s.positions) > 0 {
+		left.Dead = slices.DeleteFunc(slices.Clone(o.Dead), func(d stream.DeadLetter) bool { return d.Position < s.positions[d.Partition] })
+		left.Late = slices.DeleteFunc(slices.Clone(o.Late), func(l stream.LateRecord) bool { return l.Position < s.positions[l.Partition] })
+	}
+	return &left
+}

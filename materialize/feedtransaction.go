@@ -65,6 +65,9 @@ func versions() *kversion.Versions {
 	return v
 }
 
+// transactionalID names the producer that only one process has at a time.
+func (f *ExactFeed) transactionalID() string { return "hextide." + f.plan.Name + "." + f.exact.Group }
+
 // Fence begins with a producer of its own, which ends what any other of the same
 // transactional id was about to do, and then reads what is committed.
 func (f *ExactFeed) Fence(ctx context.Context) (*stream.Committed, error) {
@@ -75,7 +78,7 @@ func (f *ExactFeed) Fence(ctx context.Context) (*stream.Committed, error) {
 	defer cancel()
 	client, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.ZstdCompression(), kgo.NoCompression()),
-		kgo.TransactionalID("hextide." + f.plan.Name + "." + f.exact.Group), kgo.TransactionTimeout(f.exact.Timeout),
+		kgo.TransactionalID(f.transactionalID()), kgo.TransactionTimeout(f.exact.Timeout),
 		kgo.RecordDeliveryTimeout(max(time.Second, f.exact.Timeout)), kgo.MaxVersions(versions()),
 	}, f.options.Client...)...)
 	if err != nil {
@@ -247,7 +250,7 @@ func (f *ExactFeed) commitOffsets(ctx context.Context, e *feedEpoch) error {
 		return err
 	}
 	add := kmsg.NewPtrAddOffsetsToTxnRequest()
-	add.TransactionalID, add.ProducerID, add.ProducerEpoch, add.Group = "hextide."+f.plan.Name+"."+f.exact.Group, id, epoch, f.exact.Group
+	add.TransactionalID, add.ProducerID, add.ProducerEpoch, add.Group = f.transactionalID(), id, epoch, f.exact.Group
 	err = retried(ctx, func() error {
 		answer, err := add.RequestWith(ctx, f.client)
 		if err == nil {

@@ -133,51 +133,37 @@ func (s *State) follow(ctx context.Context, g *stream.Generation, records []reco
 // merge gives the records of objects and of the generation after them, of each key
 // the newest; from a base on, removals have nothing left to remove.
 func (s *State) merge(ctx context.Context, chain stream.Chain, newest []record, base bool) ([]record, error) {
-	var merged []record
+	var all []record
 	err := s.eachRecord(ctx, chain, newest, func(r *record) error {
 		if base && r.removed {
 			return nil
 		}
-		merged = append(merged, record{stream.Entry{Key: slices.Clone(r.Key), Value: slices.Clone(r.Value)}, r.removed})
+		all = append(all, record{stream.Entry{Key: slices.Clone(r.Key), Value: slices.Clone(r.Value)}, r.removed})
 		return nil
 	})
-	return merged, err
+	return all, err
 }
 
 // eachRecord gives the records of a chain, and of newer ones, in key order.
 func (s *State) eachRecord(ctx context.Context, chain stream.Chain, newest []record, each func(*record) error) (err error) {
-	var files []*sortedFile
+	var cursors []*cursor
 	defer func() {
-		for _, t := range files {
-			err = errors.Join(err, t.close())
+		for _, c := range cursors {
+			err = errors.Join(err, c.close())
 		}
 	}()
-	open := func(content []byte) error {
-		t, err := openFile(content)
-		if err == nil {
-			files = append(files, t)
-		}
-		return err
-	}
 	for _, object := range chain {
 		content, err := s.load(ctx, object)
+		var c *cursor
 		if err == nil {
-			err = open(content)
+			c, err = overFile(content)
 		}
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", object.Name, err)
 		}
+		cursors = append(cursors, c)
 	}
-	if len(newest) > 0 {
-		content, err := encodeTable(newest)
-		if err == nil {
-			err = open(content)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return mergeFiles(files, each)
+	return merged(append(cursors, overRecords(newest)), each)
 }
 
 // put makes records durable as one immutable object.

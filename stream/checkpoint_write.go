@@ -37,7 +37,7 @@ func (w *generationWriter) write(owner string, delta *Delta, shard *ShardTiming)
 		return
 	}
 	g := &Generation{Owner: owner, Removed: delta.Removed}
-	if last := w.run.last.Load(); last != nil && !delta.Whole {
+	if last := w.run.last.Load(); last != nil && !delta.Whole() {
 		g.Chain = last.Generations[owner]
 	}
 	if delta.Empty() {

@@ -13,7 +13,6 @@ import (
 // version above that of the last committed epoch are those which it lacks. An
 // epoch that failed needs nothing more: its changes are in the next one.
 type Delta struct {
-	Whole   bool     // the entries are all there is: nothing kept before counts
 	Removed [][]byte // keys of entries that are no more
 	parts   []frozen
 	since   int64 // parts above this version belong to it
@@ -25,6 +24,12 @@ type frozen struct {
 	key   []byte
 	value func() []byte
 }
+
+// Whole tells that the entries are all there is: nothing kept before counts.
+func (d *Delta) Whole() bool { return d.since == Everything }
+
+// lacks tells whether what changed last in a version belongs to the delta.
+func (d *Delta) lacks(version int64) bool { return version > d.since }
 
 // add adds an entry whose value is encoded later, on another goroutine: it may
 // read nothing that the machine still changes.
@@ -48,7 +53,7 @@ func (d *Delta) head(h *head, key, value []byte) {
 	if !bytes.Equal(h.value, value) {
 		h.value, h.changed = value, d.number
 	}
-	if h.changed > d.since {
+	if d.lacks(h.changed) {
 		d.put(key, value)
 	}
 }
@@ -86,7 +91,7 @@ type removal struct {
 }
 
 // keptRemovals bounds what a machine remembers of removals while no epoch is committed.
-const keptRemovals = 1 << 18
+const keptRemovals = 1 << 16
 
 // newVersions begins with the first barrier: parts that are restored are of version 0.
 func newVersions() versions { return versions{now: 1} }
@@ -103,21 +108,19 @@ func (v *versions) remove(key []byte, born int64) {
 	v.gone = append(v.gone, removal{key, v.now})
 }
 
-// begin begins the delta since a version, and the next version. It returns the
-// version above which parts belong to the delta: of a whole one, all do.
-func (v *versions) begin(since int64) (*Delta, int64) {
-	number := v.now
+// begin begins the delta since a version, and the next version.
+func (v *versions) begin(since int64) *Delta {
+	d := &Delta{since: since, number: v.now}
 	v.now++
 	if since < v.lost {
-		since = Everything
+		d.since = Everything
 	}
-	if since == Everything {
-		return &Delta{Whole: true, since: since, number: number}, since
+	if d.Whole() {
+		return d
 	}
 	v.gone = slices.DeleteFunc(v.gone, func(r removal) bool { return r.version <= since })
-	d := &Delta{since: since, number: number}
 	for _, r := range v.gone {
 		d.Removed = append(d.Removed, r.key)
 	}
-	return d, since
+	return d
 }

@@ -27,7 +27,7 @@ func (k *keeper) take(t failer, m saver, v *versions, committed bool) {
 		return
 	}
 	k.since = number
-	if d.Whole {
+	if d.Whole() {
 		clear(k.entries)
 	}
 	applied(k.entries, &Generation{Entries: d.Entries(), Removed: d.Removed})
@@ -68,15 +68,15 @@ func TestRemovalsAreBounded(t *testing.T) {
 		v.remove(key, 1)
 	}
 	for range 2 { // the first one fails
-		if d, since := v.begin(0); !d.Whole || since != Everything {
-			t.Fatalf("%+v since %d", d, since)
+		if d := v.begin(0); !d.Whole() {
+			t.Fatalf("%+v", d)
 		}
 		v.remove(key, 1)
 	}
-	if d, since := v.begin(3); d.Whole || since != 3 || len(d.Removed) != 1 {
-		t.Fatalf("%+v since %d", d, since)
+	if d := v.begin(3); d.Whole() || len(d.Removed) != 1 {
+		t.Fatalf("%+v", d)
 	}
-	if d, _ := v.begin(4); len(d.Removed) != 0 {
+	if d := v.begin(4); len(d.Removed) != 0 {
 		t.Fatalf("%+v", d)
 	}
 	v.remove(key, v.now)

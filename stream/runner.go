@@ -284,7 +284,7 @@ func (r *Runner) Checkpoint(ctx context.Context) error {
 // pointer is what a barrier and this run contribute to the epoch's pointer.
 func (r *Runner) pointer(b *barrier) *Pointer {
 	return &Pointer{
-		Version: 1, Pipeline: r.cfg.Plan.Name,
+		Pipeline:  r.cfg.Plan.Name,
 		PlanState: PlanState{PlanHash: r.cfg.Plan.Hash, Definition: r.cfg.Plan.Text, Incomplete: r.before.still(b.final)},
 		Epoch:     b.epoch, Incarnation: r.incarnation, Shards: r.cfg.Shape.Shards,
 		Frontiers: Frontiers{b.provisional, b.final}, Control: b.control,

@@ -210,9 +210,6 @@ func (r *entryReader) offsets(values []uint64, width int) {
 	}
 	i, at := 0, 0
 	for ; at+8 <= len(in); i, at = i+1, at+width {
-		if i == len(values) {
-			break // of no bytes
-		}
 		values[i] = least + binary.LittleEndian.Uint64(in[at:])&mask
 	}
 	for ; i < len(values); i, at = i+1, at+width {

@@ -50,7 +50,7 @@ func shardKey(table byte, territory geo.Territory, cell uint64, time int64) []by
 // states of one history have equal bytes. A shard that nothing has reached has
 // none.
 func (s *Shard) Save(since int64) *Delta {
-	d, since := s.versions.begin(since)
+	d := s.versions.begin(since)
 	if len(s.territories) == 0 {
 		return d
 	}
@@ -61,29 +61,29 @@ func (s *Shard) Save(since int64) *Delta {
 	}
 	d.head(&s.head, shardKey(tableShard, 0, 0, 0), w.out)
 	for _, t := range s.territories {
-		t.save(d, since)
+		t.save(d)
 	}
 	return d
 }
 
-func (t *territory) save(d *Delta, since int64) {
-	if t.changed > since {
+func (t *territory) save(d *Delta) {
+	if d.lacks(t.changed) {
 		d.put(shardKey(tableTerritory, t.id, 0, 0), t.saveEnds())
 	}
 	for _, p := range t.panes.All() {
-		if p.Changed > since {
+		if d.lacks(p.Changed) {
 			for p := range t.panes.Each(p.Start, p.Start+1) {
 				d.add(shardKey(tablePane, t.id, 0, p.Start), t.freezePane(p).save)
 			}
 		}
 	}
 	for _, s := range t.said.list {
-		if s.born > since {
+		if d.lacks(s.born) {
 			d.add(shardKey(tableSaid, t.id, 0, s.end), s.clone().save)
 		}
 	}
 	for i, m := range t.models {
-		m.save(d, since, func(table byte, time int64) []byte { return shardKey(table, t.id, uint64(i), time) })
+		m.save(d, func(table byte, time int64) []byte { return shardKey(table, t.id, uint64(i), time) })
 	}
 }
 

@@ -36,7 +36,7 @@ var ErrState = errors.New("damaged or foreign state")
 // last committed epoch's barrier; Everything: the whole state. Partials must have
 // been flushed before: they are in the shards' state.
 func (t *Task) Save(since int64) *Delta {
-	d, since := t.versions.begin(since)
+	d := t.versions.begin(since)
 	v := []byte{taskStateVersion}
 	idle := int64(0)
 	if t.passed.Idle {
@@ -58,7 +58,7 @@ func (t *Task) Save(since int64) *Delta {
 	}
 	for _, s := range t.dedup.spans {
 		for c, changed := range s.versions.changed {
-			if changed > since {
+			if d.lacks(changed) {
 				t.dedup.use(s)
 				d.add(chunkKey(s.start, c), s.freeze(&t.dedup.layout, c).save)
 			}

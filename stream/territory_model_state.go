@@ -8,22 +8,22 @@ import (
 	"github.com/hextide/hextide/models"
 )
 
-// save freezes what of a model and its forecasts changed since a version.
-func (m *territoryModel) save(d *Delta, since int64, key func(table byte, time int64) []byte) {
-	if m.changed[modelHead] > since { // every step changes it
-		m.saveParts(d, since, key)
+// save freezes what of a model and its forecasts changed.
+func (m *territoryModel) save(d *Delta, key func(table byte, time int64) []byte) {
+	if d.lacks(m.changed[modelHead]) { // every step changes it
+		m.saveParts(d, key)
 	}
 	for i := range m.forecasts {
-		if f := &m.forecasts[i]; f.born > since {
+		if f := &m.forecasts[i]; d.lacks(f.born) {
 			d.add(key(tableForecast, f.at), f.clone().save)
 		}
 	}
 }
 
-func (m *territoryModel) saveParts(d *Delta, since int64, key func(table byte, time int64) []byte) {
+func (m *territoryModel) saveParts(d *Delta, key func(table byte, time int64) []byte) {
 	var parts []int
 	for part, version := range m.changed {
-		if version > since && m.demand.Holds(part) {
+		if d.lacks(version) && m.demand.Holds(part) {
 			parts = append(parts, part)
 		}
 	}
