@@ -62,6 +62,8 @@ try {
   if (!(await page.locator('#forecast-section').getAttribute('hidden') === '')) {
     await check('and the forecast against what came', async () => (await page.locator('#forecast canvas').count()) === 1);
   }
+  // The first one comes some seconds after the start.
+  await page.waitForFunction(() => document.querySelector('#checkpoint').textContent.includes('Checkpoint '), undefined, { timeout: 30_000 }).catch(() => {});
   await check('the last checkpoint is told by its parts', async () => /Checkpoint \d+: .* bytes in \d+ objects, .* new, longest chain \d+; start delay .*commit .*slowest shard \d+/.test(await page.locator('#checkpoint').textContent()));
   await check('nothing is fetched from elsewhere', async () => away.length === 0);
   await check(`no error in the page ${faults.join('; ')}`, async () => faults.length === 0);
