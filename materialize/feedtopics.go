@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/hextide/hextide/pipeline"
@@ -49,11 +50,14 @@ func newFeedTopics(plan *pipeline.Plan, o FeedOptions) (feedTopics, error) {
 	return f, nil
 }
 
-// reach waits for the brokers and makes the topics that are missing. The first call
-// finds out how many partitions the feed has; one beside Write changes nothing of it.
+// reach makes the topics that are missing. The first call waits for the brokers and
+// finds out how many partitions the feed has; one beside Write changes nothing of it,
+// and does not wait.
 func (f *feedTopics) reach(ctx context.Context, client *kgo.Client) error {
-	if err := client.Ping(ctx); err != nil {
-		return fmt.Errorf("no Kafka broker for the feed answered within %s: %w", f.options.StartWithin, err)
+	for err := client.Ping(ctx); err != nil; err = client.Ping(ctx) {
+		if f.partitions > 0 || !away(err) || sleep(ctx, retryAfter) != nil {
+			return fmt.Errorf("no Kafka broker for the feed answers: %w", err)
+		}
 	}
 	admin := kadm.NewClient(client)
 	for _, topic := range []string{f.topic + ".dead", f.topic + ".late", f.topic} {
@@ -70,6 +74,12 @@ func (f *feedTopics) reach(ctx context.Context, client *kgo.Client) error {
 		}
 	}
 	return nil
+}
+
+// away tells whether an error is that brokers cannot be reached, or are not ready yet.
+func away(err error) bool {
+	var network *net.OpError
+	return errors.As(err, &network) || kgo.IsRetryableBrokerErr(err) || kerr.IsRetriable(err) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // haveTopic makes a topic that keeps its records whatever their age, since rows

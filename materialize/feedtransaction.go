@@ -87,6 +87,9 @@ func (f *ExactFeed) Fence(ctx context.Context) (*stream.Committed, error) {
 	committed, err := f.fence(ctx, client)
 	if err != nil {
 		client.Close()
+		if away(err) {
+			err = fmt.Errorf("%w: %w", stream.ErrAway, err)
+		}
 		return nil, err
 	}
 	f.client = client

@@ -221,17 +221,29 @@ func (c *checkpoints) gather(ctx context.Context, b *barrier, p *Pointer, s *Che
 
 // note keeps and logs how a checkpoint went.
 func (c *checkpoints) note(b *barrier, p *Pointer, s *CheckpointStats, err error) {
+	c.count(b, p, s, err)
+	level, text := slog.LevelDebug, "checkpoint"
+	switch {
+	case err != nil && b.last():
+		level, text = slog.LevelWarn, "the last checkpoint failed"
+	case err != nil:
+		level, text = slog.LevelWarn, "checkpoint failed; the next one is tried at its time"
+	}
+	c.run.cfg.Logger.Log(context.Background(), level, text, "epoch", s.Epoch, "bytes", s.Size, "new", s.Written,
+		"duration", s.Duration, "start_delay", time.Duration(s.StartDelay), "alignment", time.Duration(s.Alignment), "error", err)
+}
+
+// count keeps how a checkpoint went, or a try of the last one.
+func (c *checkpoints) count(b *barrier, p *Pointer, s *CheckpointStats, err error) {
 	old := c.status.Load()
 	s.Completed, s.Failed, s.Committed, s.Succeeded, s.Failure = old.Completed, old.Failed, old.Committed, old.Succeeded, old.Failure
 	s.Ended = time.Now()
 	s.Duration = time.Since(b.requested)
-	level, text := slog.LevelDebug, "checkpoint"
 	if err != nil {
 		c.failures++
 		s.Failed++
 		s.LastError = err.Error()
 		s.Failure = &Failure{Epoch: s.Epoch, At: s.Ended, Error: s.LastError}
-		level, text = slog.LevelWarn, "checkpoint failed; the next one is tried at its time"
 	} else {
 		c.failures = 0
 		s.Completed++
@@ -240,6 +252,4 @@ func (c *checkpoints) note(b *barrier, p *Pointer, s *CheckpointStats, err error
 	}
 	s.Degraded = c.failures >= c.run.cfg.Timing.Failures
 	c.remember(s)
-	c.run.cfg.Logger.Log(context.Background(), level, text, "epoch", s.Epoch, "bytes", s.Size, "new", s.Written,
-		"duration", s.Duration, "start_delay", time.Duration(s.StartDelay), "alignment", time.Duration(s.Alignment), "error", err)
 }

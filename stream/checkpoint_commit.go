@@ -119,11 +119,12 @@ func (c *Committed) String() string {
 }
 
 // lastTries is how often the committer is asked to commit the last epoch, which no
-// other comes after; firstPause is how long to wait before the second time, and
-// from time to time twice as long.
+// other comes after, where it fails for another reason than that its servers are
+// away. The pauses between grow from firstPause to longestPause.
 const (
-	lastTries  = 5
-	firstPause = time.Second
+	lastTries    = 5
+	firstPause   = time.Second
+	longestPause = 8 * time.Second
 )
 
 // commit makes an epoch the one that a restart goes on from.
@@ -140,19 +141,37 @@ func (c *checkpoints) commit(ctx context.Context, p *Pointer, b *barrier) error 
 	return nil
 }
 
-// insist does something that has to do with the committer; at the last barrier, a
-// few times.
+// insist does something that has to do with the committer; at the last barrier again
+// and again, as no other checkpoint makes up for one that failed. While the committer's
+// servers are away it goes on for as long as they are, or until the run is told to stop.
 func (c *checkpoints) insist(ctx context.Context, b *barrier, do func() error) error {
 	err, pause := do(), firstPause
-	for n := 1; err != nil && c.committer != nil && b.last() && n < lastTries && !errors.Is(err, ErrFenced); n++ {
+	if c.committer == nil || !b.last() {
+		return err
+	}
+	var stop <-chan struct{}
+	if b.kind == barrierEnd {
+		stop = c.run.life.stop
+	}
+	for tries := 1; err != nil && !errors.Is(err, ErrFenced); {
+		if stop == nil || !errors.Is(err, ErrAway) {
+			tries++
+		}
+		if tries > lastTries {
+			return err
+		}
+		c.count(b, nil, &CheckpointStats{Epoch: b.epoch}, err)
 		c.run.cfg.Logger.Warn("the last epoch was not committed; it is tried again", "epoch", b.epoch, "after", pause, "error", err)
 		select {
 		case <-time.After(pause):
+		case <-stop:
+			woken(ctx)
+			return fmt.Errorf("the run was told to stop: %w", err)
 		case <-ctx.Done():
 			return err
 		}
 		woken(ctx)
-		pause *= 2
+		pause = min(2*pause, longestPause)
 		err = do()
 	}
 	return err

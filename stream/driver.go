@@ -16,6 +16,10 @@ var ErrFenced = errors.New("another process has taken the state over")
 // else than the state holds: to go on would lose rows or tell them twice.
 var ErrDisagree = errors.New("the state and what was committed disagree")
 
+// ErrAway is wrapped by errors of a Committer whose servers cannot be reached, and may
+// be back at any moment.
+var ErrAway = errors.New("its servers are away")
+
 // FromStart is the position of the first record that a partition has, whichever it
 // is. No position is below 0.
 const FromStart int64 = -1
@@ -77,7 +81,7 @@ type Committer interface {
 	Sink
 	// Fence sees to it that no other process commits any more until it fences in its
 	// turn, and then tells what was committed last. The first call comes before
-	// Restore; each further one after a Commit that failed.
+	// Restore; each further one after a Commit that failed. ErrAway where it cannot now.
 	Fence(ctx context.Context) (*Committed, error)
 	// Commit makes visible, all at once: what was written before the barriers of p's
 	// epoch and those before it, p's positions, and which pointer p is. It needs

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hextide/hextide/internal/testserver"
 	"github.com/hextide/hextide/materialize"
@@ -94,6 +95,48 @@ func (l *life) told(state string) {
 		l.t.Errorf("%d rows of %d", rows, want.Counts.Rows)
 	}
 	groupAgrees(l.t, l.brokers, l.group, l.name, state)
+}
+
+// The broker is killed and stays away, or is stopped and started again, while runs
+// are in the middle of their transactions, have just committed, or are about to take
+// their last checkpoint: they go on by themselves, lose nothing and double nothing.
+func TestBrokerRestartedInTransaction(t *testing.T) {
+	t.Parallel()
+	broker := testserver.NewBroker(t)
+	e := newExactly(t, broker.Addr())
+	points := []string{stream.CrashBeforeLastBarrier, materialize.CrashFeedEnded + "/2"}
+	for _, point := range inTransaction {
+		points = append(points, point+"/2")
+	}
+	for what, disturb := range map[string]struct {
+		end  func()
+		away time.Duration
+	}{
+		"killed":  {broker.Kill, away()},
+		"stopped": {broker.Stop, 0},
+	} {
+		var lives []*life
+		var runs []*process
+		for _, point := range points {
+			l := e.life(t, what+"-"+point)
+			p := l.run(stopAt(point))
+			p.stands()
+			lives, runs = append(lives, l), append(runs, p)
+		}
+		disturb.end()
+		for _, p := range runs {
+			p.goesOn()
+		}
+		time.Sleep(disturb.away)
+		broker.Start()
+		for i, l := range lives {
+			l.done(runs[i])
+			l.like()
+			if disturb.away > 0 {
+				complains(t, runs[i], "Kafka broker")
+			}
+		}
+	}
 }
 
 // A run that is killed twenty times in a row while it restores its state goes on
