@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/hextide/hextide/pipeline"
@@ -17,10 +18,11 @@ type ExactOptions struct {
 	FeedOptions
 	Source  string                            // topic that the positions are of
 	Group   string                            // consumer group that holds them
-	Timeout time.Duration                     // after which the broker aborts a transaction; default 60 s
+	Timeout time.Duration                     // after which the broker aborts a transaction, at first; default 60 s
 	Buffer  int64                             // bytes from which on a checkpoint is asked for early; default 64 MiB
 	Hasten  func()                            // asks for it
 	Ended   func(epoch int64) <-chan struct{} // closed when an epoch's checkpoint has ended, or is not being taken; nil: always
+	Logger  *slog.Logger                      // default slog.Default()
 	Crash   func(string)                      // nil in production; called at each of FeedCrashPoints
 }
 
@@ -53,6 +55,7 @@ type ExactFeed struct {
 	client *kgo.Client // nil: not fenced
 	last   *feedEpoch  // committed, as the last Fence found or a Commit made it; nil: nothing
 	tried  int64       // epoch of the last Commit of this process
+	slow   bool        // the last transaction took longer than it may
 	kept   buffer
 
 	told   tellings // by Write's goroutine alone
@@ -85,7 +88,12 @@ func NewExactFeed(plan *pipeline.Plan, o ExactOptions) (*ExactFeed, error) {
 	if o.Crash == nil {
 		o.Crash = func(string) {}
 	}
-	return &ExactFeed{feedTopics: topics, exact: o, told: tellings{}}, nil
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	f := &ExactFeed{feedTopics: topics, exact: o, told: tellings{}}
+	f.stats.timeout.Store(int64(o.Timeout))
+	return f, nil
 }
 
 // Name is "feed".

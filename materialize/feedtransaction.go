@@ -22,6 +22,7 @@ type exactStats struct {
 	committed atomic.Int64
 	aborted   atomic.Int64
 	took      atomic.Int64 // ns, of those committed
+	timeout   atomic.Int64 // ns
 }
 
 // TransactionStats are how an ExactFeed's transactions went.
@@ -30,13 +31,14 @@ type TransactionStats struct {
 	Aborted   int64         // or of unknown outcome at first
 	Took      time.Duration // of those committed, together
 	Buffered  int64         // bytes that wait for their epoch
+	Timeout   time.Duration // that the next one may take
 }
 
 // Transactions tells how they went. It may be called from any goroutine.
 func (f *ExactFeed) Transactions() TransactionStats {
 	return TransactionStats{
 		Committed: f.stats.committed.Load(), Aborted: f.stats.aborted.Load(),
-		Took: time.Duration(f.stats.took.Load()), Buffered: f.kept.state().bytes,
+		Took: time.Duration(f.stats.took.Load()), Buffered: f.kept.state().bytes, Timeout: f.timeout(),
 	}
 }
 
@@ -68,35 +70,7 @@ func versions() *kversion.Versions {
 // transactionalID names the producer that only one process has at a time.
 func (f *ExactFeed) transactionalID() string { return "hextide." + f.plan.Name + "." + f.exact.Group }
 
-// Fence begins with a producer of its own, which ends what any other of the same
-// transactional id was about to do, and then reads what is committed.
-func (f *ExactFeed) Fence(ctx context.Context) (*stream.Committed, error) {
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, f.options.StartWithin)
-	defer cancel()
-	client, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.ZstdCompression(), kgo.NoCompression()),
-		kgo.TransactionalID(f.transactionalID()), kgo.TransactionTimeout(f.exact.Timeout),
-		kgo.RecordDeliveryTimeout(max(time.Second, f.exact.Timeout)), kgo.MaxVersions(versions()),
-	}, f.options.Client...)...)
-	if err != nil {
-		return nil, fmt.Errorf("the feed's Kafka client: %w", err)
-	}
-	committed, err := f.fence(ctx, client)
-	if err != nil {
-		client.Close()
-		if away(err) {
-			err = fmt.Errorf("%w: %w", stream.ErrAway, err)
-		}
-		return nil, err
-	}
-	f.client = client
-	return committed, nil
-}
-
-func (f *ExactFeed) fence(ctx context.Context, client *kgo.Client) (*stream.Committed, error) {
+func (f *ExactFeed) fence(ctx context.Context, client *kgo.Client, timeout time.Duration) (*stream.Committed, error) {
 	if err := f.reach(ctx, client); err != nil {
 		return nil, err
 	}
@@ -104,7 +78,7 @@ func (f *ExactFeed) fence(ctx context.Context, client *kgo.Client) (*stream.Comm
 		return nil, fmt.Errorf("making the topic %s: %w", f.epochsTopic(), err)
 	}
 	if _, _, err := client.ProducerID(ctx); err != nil {
-		return nil, fmt.Errorf("starting a transactional producer (may the user write to transactional ids that begin with hextide., and is --feed-transaction-timeout %s at most the brokers' transaction.max.timeout.ms?): %w", f.exact.Timeout, err)
+		return nil, fmt.Errorf("starting a transactional producer (may the user write to transactional ids that begin with hextide., and is --feed-transaction-timeout %s at most the brokers' transaction.max.timeout.ms?): %w", timeout, err)
 	}
 	f.exact.Crash(CrashFeedFenced)
 	epoch, offsets, err := lastEpoch(ctx, f.options.Client, f.epochsTopic(), f.exact.Group, f.exact.Source)
@@ -189,10 +163,13 @@ func (f *ExactFeed) transact(ctx context.Context, e *feedEpoch, segments []segme
 		return err
 	}
 	start := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, f.exact.Timeout, fmt.Errorf("the transaction took longer than %s", f.exact.Timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout(), errSlow)
 	defer cancel()
 	if err = f.run(ctx, e, value, segments); err != nil {
 		f.stats.aborted.Add(1)
+		if f.slow = context.Cause(ctx) == errSlow; f.slow {
+			err = fmt.Errorf("%w (%s): %w", errSlow, f.timeout(), err)
+		}
 		return fmt.Errorf("the transaction of epoch %d: %w", e.Epoch, err)
 	}
 	f.exact.Crash(CrashFeedEnded)

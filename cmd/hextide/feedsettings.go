@@ -37,7 +37,7 @@ func (s *feedSettings) add(c *cobra.Command) {
 	f.StringVar(&s.offsets, "offsets", offsetsAgree, "agree: refuse to start where the group's offsets and the state disagree; state: go on from the state, and set the group's offsets to it")
 	s.buffer = defaultBuffer
 	f.Var(&s.buffer, "feed-buffer", "records of a feed delivered exactly once that may wait for a checkpoint; beyond, one is taken early")
-	timeVar(f, &s.timeout, "feed-transaction-timeout", time.Minute, time.Second, "how long a transaction may take before the broker aborts it")
+	timeVar(f, &s.timeout, "feed-transaction-timeout", time.Minute, time.Second, "how long a transaction may take before the broker aborts it; after one that was too slow the next may take longer, which is logged")
 }
 
 func (s *feedSettings) check() error {
@@ -113,5 +113,6 @@ func transactions(send figure, f *materialize.ExactFeed) {
 	send(prometheus.CounterValue, "feed_transactions_total", "Transactions of the feed.", float64(s.Committed), "outcome", "committed")
 	send(prometheus.CounterValue, "feed_transactions_total", "Transactions of the feed.", float64(s.Aborted), "outcome", "failed")
 	send(prometheus.CounterValue, "feed_transaction_seconds_total", "Time that the committed transactions of the feed took.", s.Took.Seconds())
+	send(prometheus.GaugeValue, "feed_transaction_timeout_seconds", "How long a transaction of the feed may take: --feed-transaction-timeout, and longer once one was too slow.", s.Timeout.Seconds())
 	send(prometheus.GaugeValue, "feed_buffered_bytes", "Records of the feed that wait for their checkpoint.", float64(s.Buffered))
 }
