@@ -2,42 +2,65 @@ package materialize
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/hextide/hextide/column"
+	"github.com/hextide/hextide/geo"
 	"github.com/hextide/hextide/stream"
 )
 
 // chunk writes one column of a row group's blocks.
 func (e *encoder) chunk(i int, chunk file.ColumnChunkWriter, blocks []*stream.Rows) error {
-	if i >= fixedColumns {
-		return e.values(chunk, i-fixedColumns, blocks)
+	switch i {
+	case columnCell:
+		return e.cells(chunk.(*file.Int64ColumnChunkWriter), blocks)
+	case columnH3:
+		return e.names(chunk.(*file.ByteArrayColumnChunkWriter), blocks)
+	case columnResolution:
+		return e.shorts(chunk, blocks, func(r *stream.Rows) int32 { return int32(r.Resolution) })
+	case columnEnd:
+		return e.stamps(chunk, blocks, func(r *stream.Rows) int64 { return r.WindowEnd })
+	case columnAvailable:
+		return e.stamps(chunk, blocks, func(r *stream.Rows) int64 { return e.layout.available(r.WindowEnd) })
+	case columnRevision:
+		return e.shorts(chunk, blocks, func(r *stream.Rows) int32 { return r.Revision })
+	case columnFinal:
+		return e.final(chunk.(*file.BooleanColumnChunkWriter), blocks)
 	}
-	switch w := chunk.(type) {
-	case *file.Int64ColumnChunkWriter:
-		return e.int64s(i, w, blocks)
-	case *file.Int32ColumnChunkWriter:
-		return write(blocks, &e.shorts, w.WriteBatch, func(r *stream.Rows) int32 {
-			if i == columnResolution {
-				return int32(r.Resolution)
-			}
-			return r.Revision
-		})
-	case *file.BooleanColumnChunkWriter:
-		return write(blocks, &e.flags, w.WriteBatch, func(*stream.Rows) bool { return true })
-	case *file.ByteArrayColumnChunkWriter:
-		return e.names(w, blocks)
-	}
-	return fmt.Errorf("column %d has no writer for %T", i, chunk)
+	return e.values(chunk, i-fixedColumns, blocks)
 }
 
-// int64s writes cells or times.
-func (e *encoder) int64s(i int, w *file.Int64ColumnChunkWriter, blocks []*stream.Rows) error {
-	switch i {
-	case columnEnd:
-		return write(blocks, &e.stamps, w.WriteBatch, func(r *stream.Rows) int64 { return r.WindowEnd })
-	case columnAvailable:
-		return write(blocks, &e.stamps, w.WriteBatch, func(r *stream.Rows) int64 { return e.layout.available(r.WindowEnd) })
+// stamps writes a time that is one for a whole block.
+func (e *encoder) stamps(chunk file.ColumnChunkWriter, blocks []*stream.Rows, of func(*stream.Rows) int64) error {
+	perBlock(&e.times, blocks, of)
+	return writeIndexed(chunk, plainArray(arrow.PrimitiveTypes.Int64, len(e.times.values), arrow.GetBytes(e.times.values)), e.times.rows)
+}
+
+// shorts writes a small number that is one for a whole block.
+func (e *encoder) shorts(chunk file.ColumnChunkWriter, blocks []*stream.Rows, of func(*stream.Rows) int32) error {
+	perBlock(&e.numbers, blocks, of)
+	return writeIndexed(chunk, plainArray(arrow.PrimitiveTypes.Int32, len(e.numbers.values), arrow.GetBytes(e.numbers.values)), e.numbers.rows)
+}
+
+// final writes that all rows are.
+func (e *encoder) final(w *file.BooleanColumnChunkWriter, blocks []*stream.Rows) error {
+	for _, r := range blocks {
+		for len(e.trues) < len(r.Cells) {
+			e.trues = append(e.trues, true)
+		}
+		if _, err := w.WriteBatch(e.trues[:len(r.Cells)], nil, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cells writes the cells as numbers.
+func (e *encoder) cells(w *file.Int64ColumnChunkWriter, blocks []*stream.Rows) error {
+	if e.indexed {
+		return writeIndexed(w, e.places.numbers(), e.places.rows)
 	}
 	for _, r := range blocks {
 		e.ints = e.ints[:0]
@@ -51,52 +74,35 @@ func (e *encoder) int64s(i int, w *file.Int64ColumnChunkWriter, blocks []*stream
 	return nil
 }
 
-// write sends a required column whose value is one for a whole block.
-func write[T comparable](blocks []*stream.Rows, scratch *[]T, batch func([]T, []int16, []int16) (int64, error), of func(*stream.Rows) T) error {
-	for _, r := range blocks {
-		*scratch = repeated(*scratch, of(r), len(r.Cells))
-		if _, err := batch(*scratch, nil, nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// repeated makes n of one value, in dst where it holds as many already.
-func repeated[T comparable](dst []T, value T, n int) []T {
-	if len(dst) >= n && n > 0 && dst[0] == value { // the values of dst are equal: it only ever comes from here
-		return dst[:n]
-	}
-	dst = dst[:0]
-	for range n {
-		dst = append(dst, value)
-	}
-	return dst
-}
-
 // nameDigits is how many hexadecimal digits a cell's name has.
 const nameDigits = 15
 
 // names writes the cells as hexadecimal digits.
 func (e *encoder) names(w *file.ByteArrayColumnChunkWriter, blocks []*stream.Rows) error {
+	if e.indexed {
+		return writeIndexed(w, e.places.names(), e.places.rows)
+	}
 	for _, r := range blocks {
-		for len(e.texts) < len(r.Cells) {
-			e.digits = append(e.digits, make([]byte, nameDigits)...)
-			e.texts = append(e.texts, nil)
-		}
+		e.digits, e.texts = slices.Grow(e.digits[:0], nameDigits*len(r.Cells)), e.texts[:0]
 		for i, c := range r.Cells {
-			text := e.digits[i*nameDigits:][:nameDigits:nameDigits]
-			for at := nameDigits - 1; at >= 0; at-- {
-				text[at] = "0123456789abcdef"[c&15]
-				c >>= 4
-			}
-			e.texts[i] = text
+			e.digits = appendName(e.digits, c)
+			e.texts = append(e.texts, e.digits[i*nameDigits:])
 		}
-		if _, err := w.WriteBatch(e.texts[:len(r.Cells)], nil, nil); err != nil {
+		if _, err := w.WriteBatch(e.texts, nil, nil); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// appendName appends the hexadecimal digits of a cell.
+func appendName(to []byte, c geo.Cell) []byte {
+	var text [nameDigits]byte
+	for at := nameDigits - 1; at >= 0; at-- {
+		text[at] = "0123456789abcdef"[c&15]
+		c >>= 4
+	}
+	return append(to, text[:]...)
 }
 
 // values writes one of the plan's columns; nulls are left out, as Parquet has it.
@@ -136,4 +142,16 @@ func optional[T any](e *encoder, blocks []*stream.Rows, c int, scratch *[]T, of 
 		}
 	}
 	return nil
+}
+
+// repeated makes n of one value, in dst where it holds as many already.
+func repeated[T comparable](dst []T, value T, n int) []T {
+	if len(dst) >= n && n > 0 && dst[0] == value { // the values of dst are equal: it only ever comes from here
+		return dst[:n]
+	}
+	dst = dst[:0]
+	for range n {
+		dst = append(dst, value)
+	}
+	return dst
 }

@@ -24,7 +24,8 @@ const hashRows = 8 << 10
 // layout is what the files of one snapshot have in common.
 type layout struct {
 	root      *schema.GroupNode
-	writer    []file.WriteOption
+	plain     file.WriteOption // cells by their differences
+	indexed   file.WriteOption // cells by a dictionary
 	columns   int
 	available func(end int64) int64 // from when a lookup could have known a row, µs
 }
@@ -56,12 +57,12 @@ func newLayout(plan *pipeline.Plan) (*layout, error) {
 	properties := []parquet.WriterProperty{
 		parquet.WithCompression(compress.Codecs.Zstd), parquet.WithCompressionLevel(1),
 		parquet.WithDictionaryDefault(false), parquet.WithStats(false), parquet.WithStatsFor("window_end", true), parquet.WithStatsFor("cell", true),
-		parquet.WithVersion(parquet.V2_6), parquet.WithDataPageVersion(parquet.DataPageV1),
+		parquet.WithBatchSize(8192), parquet.WithVersion(parquet.V2_6), parquet.WithDataPageVersion(parquet.DataPageV1),
 		parquet.WithEncodingFor("cell", parquet.Encodings.DeltaBinaryPacked),
 		parquet.WithEncodingFor("h3", parquet.Encodings.DeltaByteArray),
 	}
-	for _, name := range []string{"window_end", "available_at", "revision", "resolution"} { // long runs: a few bytes for 128 rows, not worth a compressor's start
-		properties = append(properties, parquet.WithEncodingFor(name, parquet.Encodings.DeltaBinaryPacked), parquet.WithCompressionFor(name, compress.Codecs.Uncompressed))
+	for _, name := range []string{"window_end", "available_at", "revision", "resolution"} { // long runs: a few bytes each, not worth a compressor's start
+		properties = append(properties, parquet.WithDictionaryFor(name, true), parquet.WithCompressionFor(name, compress.Codecs.Uncompressed))
 	}
 	properties = append(properties, parquet.WithEncodingFor("final", parquet.Encodings.RLE), parquet.WithCompressionFor("final", compress.Codecs.Uncompressed))
 	for _, c := range plan.Columns {
@@ -80,7 +81,8 @@ func newLayout(plan *pipeline.Plan) (*layout, error) {
 	schema.NewSchema(root) // nodes keep their paths from now on, so that writers on several goroutines only read them
 	return &layout{
 		root: root, columns: len(nodes), available: plan.AvailableAt,
-		writer: []file.WriteOption{file.WithWriterProps(parquet.NewWriterProperties(properties...))},
+		plain:   file.WithWriterProps(parquet.NewWriterProperties(properties...)),
+		indexed: file.WithWriterProps(parquet.NewWriterProperties(append(properties, parquet.WithDictionaryFor("cell", true), parquet.WithDictionaryFor("h3", true))...)),
 	}, nil
 }
 
@@ -93,10 +95,13 @@ type encoder struct {
 	layout *layout
 	out    bytes.Buffer
 
-	// Scratch. In the first four all values are equal.
-	stamps []int64
-	shorts []int32
-	flags  []bool
+	places  cellDictionary
+	indexed bool // whether the cells of this file are written by their dictionary
+	times   dictionary[int64]
+	numbers dictionary[int32]
+
+	// Scratch. In the first two all values are equal.
+	trues  []bool
 	levels []int16
 	mixed  []int16
 	ints   []int64
@@ -108,25 +113,40 @@ type encoder struct {
 // encode makes a file of blocks in their order. It stays until the next call.
 func (e *encoder) encode(blocks []*stream.Rows) ([]byte, error) {
 	e.out.Reset()
-	writer, err := file.NewParquetWriterWithError(&e.out, e.layout.root, e.layout.writer...)
+	groups := rowGroups(blocks)
+	properties := e.layout.plain
+	if e.indexed = e.places.ofCells(groups[0], seldom); e.indexed {
+		properties = e.layout.indexed
+	}
+	writer, err := file.NewParquetWriterWithError(&e.out, e.layout.root, properties)
 	if err != nil {
 		return nil, err
 	}
-	for len(blocks) > 0 {
-		n, rows := 0, 0
-		for n < len(blocks) && rows < groupRows {
-			rows += len(blocks[n].Cells)
-			n++
+	for i, group := range groups {
+		if e.indexed && i > 0 {
+			e.places.ofCells(group, 0)
 		}
-		if err := e.group(writer, blocks[:n]); err != nil {
+		if err := e.group(writer, group); err != nil {
 			return nil, err
 		}
-		blocks = blocks[n:]
 	}
 	if err := writer.Close(); err != nil {
 		return nil, err
 	}
 	return e.out.Bytes(), nil
+}
+
+// rowGroups cuts blocks into what becomes a row group each.
+func rowGroups(blocks []*stream.Rows) [][]*stream.Rows {
+	var groups [][]*stream.Rows
+	first, rows := 0, 0
+	for i, r := range blocks {
+		if rows += len(r.Cells); rows >= groupRows || i == len(blocks)-1 {
+			groups = append(groups, blocks[first:i+1])
+			first, rows = i+1, 0
+		}
+	}
+	return groups
 }
 
 // group writes blocks as one row group.
