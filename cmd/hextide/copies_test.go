@@ -96,7 +96,7 @@ func TestCopiesAreMeasured(t *testing.T) {
 		f := p.measures(http, "a checkpoint with copies", func(f figures) bool {
 			return f["checkpoints_completed_total"] >= 1 && f["state_local_bytes"] > 0
 		})
-		if f["state_local_misses_total"] != 0 || f["state_local_hits_total"] < hits || hits == 0 && f["state_local_hits_total"] != 0 {
+		if f["state_local_misses_total"] != 0 || f["state_local_hits_total"] < hits { // a chain that is merged is read too
 			t.Errorf("%v", f)
 		}
 		p.interrupt()

@@ -48,6 +48,16 @@ func (o *onS3) bounded(variables []string, more ...string) *process {
 // copies is where a bounded run keeps copies of its generations.
 func (o *onS3) copies() string { return filepath.Join(o.folder, "local", copiesName) }
 
+// shardOf is an object that was written for an epoch and a shard; empty: none was.
+func (o *onS3) shardOf(epoch int64) string {
+	for path := range o.server.Objects(o.t) {
+		if strings.Contains(path, "/shard/") && strings.Contains(path, fmt.Sprintf("/%d-", epoch)) {
+			return path
+		}
+	}
+	return ""
+}
+
 // like holds the snapshot against an undisturbed one.
 func (o *onS3) like(undisturbed *process, want string) {
 	o.t.Helper()
@@ -149,13 +159,13 @@ func TestSecondProcessOnS3(t *testing.T) {
 	}
 }
 
-// killedOnS3 is a run that was killed with three epochs committed and objects of a
-// fourth written.
+// killedOnS3 is a run that was killed with three epochs committed, shards written
+// for the third, and objects of a fourth.
 func killedOnS3(t *testing.T, definition, brokers string) *onS3 {
 	t.Helper()
-	for range 20 { // one may end before its fourth checkpoint
+	for range 20 { // one may end before its fourth checkpoint, or find nothing changed for its third
 		o := newOnS3(t, definition, brokers)
-		if p := o.bounded([]string{"HEXTIDE_TEST_CRASH=" + stream.CrashBeforeCommit + "/4"}); p.wait() == -1 {
+		if p := o.bounded([]string{"HEXTIDE_TEST_CRASH=" + stream.CrashBeforeCommit + "/4"}); p.wait() == -1 && o.shardOf(3) != "" {
 			return o
 		}
 	}
@@ -197,14 +207,10 @@ func TestCheckpointsOnS3(t *testing.T) {
 	for _, wrong := range []string{"s3://", "s3:///x", "s3://b/p?x=1"} {
 		doWith(t, exitUsage, o.variables(), "checkpoint", "ls", "--state", wrong)
 	}
-	for path, content := range o.server.Objects(t) {
-		if strings.Contains(path, "/shard/") && strings.Contains(path, "/3-") {
-			content = slices.Clone(content)
-			content[len(content)/2] ^= 1
-			o.server.Change(t, path, content)
-			break
-		}
-	}
+	damaged := o.shardOf(3)
+	content := slices.Clone(o.server.Objects(t)[damaged])
+	content[len(content)/2] ^= 1
+	o.server.Change(t, damaged, content)
 	if err := os.RemoveAll(o.copies()); err != nil {
 		t.Fatal(err)
 	}
