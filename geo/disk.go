@@ -36,13 +36,13 @@ type Exists struct {
 // A row costs about as much to sum as to compare with the one before, so rows are summed anew from pane
 // to pane, but for panes in which no source has changed: those are answered as before.
 //
-// Scratch that is used again from pane to pane: one goroutine at a time. The frame may be shared.
+// Scratch that is used again from pane to pane: one goroutine at a time, but for Fill. The frame may be
+// shared.
 type Disks struct {
 	frame *Frame
 	rings []int
 	sums  summing
 	last  question // that sums has the answer to
-	next  int      // first row of the next block
 }
 
 // summing is one way to sum over disks.
@@ -53,7 +53,7 @@ type summing interface {
 	at(s Sources, own []Cell)
 	// rows are the cells of the rows.
 	rows() []Cell
-	// fill writes the sums of the block's rows, which begin with row first.
+	// fill writes the sums of the block's rows, which begin with row first. It changes the block alone.
 	fill(b *Block, first int)
 	// fold is Disks.Fold.
 	fold(fold func(row, ring, source int))
@@ -91,7 +91,7 @@ func checkRings(rings []int) error {
 }
 
 // Sum finds the own cells for which the sum that e names is not 0, and makes their sums ready for
-// Next, in ascending order of the cells.
+// Fill, in ascending order of the cells.
 func (d *Disks) Sum(s Sources, e Exists) error {
 	if err := d.check(&s); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (d *Disks) Sum(s Sources, e Exists) error {
 	return nil
 }
 
-// SumAt makes the sums of the given own cells ready for Next, in the order given, zero or not.
+// SumAt makes the sums of the given own cells ready for Fill, in the order given, zero or not.
 func (d *Disks) SumAt(s Sources, own []Cell) error {
 	if err := d.check(&s); err != nil {
 		return err
@@ -123,7 +123,6 @@ func (d *Disks) SumAt(s Sources, own []Cell) error {
 }
 
 func (d *Disks) check(s *Sources) error {
-	d.next = 0
 	if s.Shown == 0 {
 		s.Shown = s.Words
 	}
@@ -139,12 +138,12 @@ func (d *Disks) Rows() int { return len(d.sums.rows()) }
 // Cells are the rows' cells, ascending: good until the next Sum or SumAt, not to be changed.
 func (d *Disks) Cells() []Cell { return d.sums.rows() }
 
-// Next fills b with the next rows, at most BlockRows; false, and b empty, when all have been given.
-func (d *Disks) Next(b *Block) bool {
+// Fill fills b with the rows of the last Sum or SumAt from a number on, at most BlockRows; false, and b
+// empty, where there are none. Several goroutines may fill blocks of their own at a time.
+func (d *Disks) Fill(b *Block, first int) bool {
 	rows := d.sums.rows()
-	b.First = d.next
-	b.Cells = rows[d.next:min(d.next+BlockRows, len(rows))]
-	d.next += len(b.Cells)
+	b.First = min(first, len(rows))
+	b.Cells = rows[b.First:min(b.First+BlockRows, len(rows))]
 	if len(b.Cells) == 0 {
 		b.Sums = b.Sums[:0]
 		return false
@@ -164,11 +163,12 @@ type Block struct {
 	First int    // number of the first row since Sum
 	Cells []Cell // ascending; good until the next Sum; not to be changed
 	// Sums[ring·shown + word][row] is the sum of one word over one ring, by the index of the ring in
-	// NewDisks' rings. Overwritten by the next Next with this block.
+	// NewDisks' rings. Overwritten by the next Fill of this block.
 	Sums [][]uint64
 
 	words  int // shown
 	memory []uint64
+	row    []uint64 // sums of one row
 }
 
 // Column is the sums of one word over one ring, by the ring's index.

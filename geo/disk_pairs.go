@@ -14,7 +14,6 @@ type pairs struct {
 	starts   []int32 // by strip, of all sparse planes: where its sources begin
 	order    []placed
 	ring     []uint16 // by distance: index of the smallest ring that holds it; one more: none does
-	sums     []uint64
 	unsorted []placed
 }
 
@@ -112,12 +111,12 @@ func (x *pairs) about(p *plane, s Spot, distance int32, visit func([]placed)) {
 // fill writes the sums about given spots of a sparse plane into a block, from row `from` on.
 func (x *pairs) fill(c *cones, b *Block, at []Spot, from int, p *plane) {
 	for i, s := range at {
-		x.sums = zeros(x.sums, (len(c.rings)+1)*c.shown)
-		x.about(p, s, int32(c.widest), func(run []placed) { x.add(c, s, run) })
-		for j, v := range x.sums[:len(b.Sums)] {
+		b.row = zeros(b.row, (len(c.rings)+1)*c.shown)
+		x.about(p, s, int32(c.widest), func(run []placed) { x.add(b.row, c.shown, s, run) })
+		for j, v := range b.row[:len(b.Sums)] {
 			if j >= c.shown { // so far each ring holds what no smaller one does
-				v += x.sums[j-c.shown]
-				x.sums[j] = v
+				v += b.row[j-c.shown]
+				b.row[j] = v
 			}
 			b.Sums[j][from+i] = v
 		}
@@ -126,10 +125,10 @@ func (x *pairs) fill(c *cones, b *Block, at []Spot, from int, p *plane) {
 
 // add adds the sources of a run to the sums, each to those of the smallest ring that holds it. There is
 // no branch on the distance, which no processor could foresee.
-func (x *pairs) add(c *cones, s Spot, run []placed) {
-	words, shown := x.asked.Words, c.shown
+func (x *pairs) add(row []uint64, shown int, s Spot, run []placed) {
+	words := x.asked.Words
 	for w := range shown {
-		values, sums, rings := x.asked.Values[w:], x.sums[w:], x.ring
+		values, sums, rings := x.asked.Values[w:], row[w:], x.ring
 		for i := range run {
 			a := &run[i]
 			ring := int(rings[Spot{a.at.X - s.X, a.at.Y - s.Y}.distance()])

@@ -113,7 +113,7 @@ func drawRings(t *rapid.T) []int {
 // checkRows holds all blocks against the rows that the oracle has.
 func checkRows(d *Disks, b *Block, want map[Cell][][]uint64, shown int) error {
 	last, rows := Cell(0), 0
-	for d.Next(b) {
+	for d.Fill(b, rows) {
 		if b.First != rows || len(b.Cells) > BlockRows {
 			return fmt.Errorf("block of %d rows begins with row %d after %d rows", len(b.Cells), b.First, rows)
 		}
@@ -278,7 +278,7 @@ func TestDiskSumsOfNoChange(t *testing.T) {
 			if err := question.ask(); err != nil {
 				t.Fatal(err)
 			}
-			for b := (Block{}); d.Next(&b); {
+			for b := (Block{}); d.Fill(&b, b.First+len(b.Cells)); {
 				for _, column := range b.Sums {
 					answers[j] = append(answers[j], column...)
 				}
@@ -309,7 +309,7 @@ func TestFoldMeetsEachPairOnce(t *testing.T) {
 		}
 		type pair struct{ row, source Cell }
 		var rows []Cell
-		for b := (Block{}); d.Next(&b); {
+		for b := (Block{}); d.Fill(&b, len(rows)); {
 			rows = append(rows, b.Cells...)
 		}
 		if rapid.Bool().Draw(rt, "given") {

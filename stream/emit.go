@@ -11,14 +11,14 @@ import (
 // the measures of the block's cells over every ring and window, then the
 // columns. Memory is used again from pane to pane.
 type emitter struct {
-	shard    *Shard
-	shape    *shape
-	pool     *RowPool
-	values   values
-	sums     diskSums
-	columns  columnWriter
-	occupied []bool // by row of a block: something is in it
-	visits   int    // up to which open rows are gathered
+	shard  *Shard
+	shape  *shape
+	pool   *RowPool
+	sums   diskSums
+	maker           // of the blocks that are made one after another
+	beside []*maker // of those that are made beside it
+	made   []made
+	visits int // up to which open rows are gathered
 	emitterLists
 }
 
@@ -48,11 +48,7 @@ type emission struct {
 }
 
 func newEmitter(s *Shard) *emitter {
-	e := &emitter{shard: s, shape: s.shape, pool: s.options.Pool, visits: openVisits}
-	e.values = newValues(s.shape)
-	e.columns = newColumnWriter(s.shape)
-	e.occupied = make([]bool, BlockRows)
-	return e
+	return &emitter{shard: s, shape: s.shape, pool: s.options.Pool, maker: newMaker(s.shape), visits: openVisits}
 }
 
 // final emits what a final close tells: every row, or, after provisional ones,
@@ -147,13 +143,14 @@ func withForced(dst, active []aggregate.Ordered, forced []geo.Cell, keep *[]aggr
 func (e *emitter) direct(em *emission, level int, rows []aggregate.Ordered) {
 	for len(rows) > 0 {
 		n := min(len(rows), BlockRows)
-		e.cells = e.cells[:0]
+		b := made{rows: e.begin(em, level), occupied: e.occupied[:n]}
 		for i, r := range rows[:n] {
-			e.cells = append(e.cells, r.Cell)
-			e.occupied[i] = r.Slot >= 0
+			b.rows.Cells = append(b.rows.Cells, r.Cell)
+			b.occupied[i] = r.Slot >= 0
 		}
 		e.values.direct(em, level, rows[:n])
-		e.block(em, level, e.cells)
+		e.write(em, level, &b)
+		e.take(em, level, &b)
 		rows = rows[n:]
 	}
 }
@@ -182,11 +179,10 @@ func (e *emitter) ringed(em *emission) error {
 	if err != nil {
 		return err
 	}
-	e.values.fold(em, &e.sums)
-	for t.disks.Next(&e.sums.block) {
-		e.values.ringed(&e.sums)
-		e.sums.occupied(e.occupied)
-		e.block(em, 0, e.sums.block.Cells)
+	e.sums.fold(em)
+	e.makeAll(em)
+	for i := range e.made {
+		e.take(em, 0, &e.made[i])
 	}
 	return nil
 }
@@ -205,20 +201,16 @@ func union(dst, a, b []geo.Cell) []geo.Cell {
 	return append(dst, a...)
 }
 
-// block emits a block of rows whose values are loaded.
-func (e *emitter) block(em *emission, level int, cells []geo.Cell) {
-	r := e.begin(em, level)
-	r.Cells = append(r.Cells, cells...)
-	overflows := e.columns.write(r, em, &e.values, level)
-	e.columns.features(r)
-	e.rows = append(e.rows, cells...)
-	for i, c := range cells {
-		if e.occupied[i] {
+// take emits the next block.
+func (e *emitter) take(em *emission, level int, b *made) {
+	e.rows = append(e.rows, b.rows.Cells...)
+	for i, c := range b.rows.Cells {
+		if b.occupied[i] {
 			e.live = append(e.live, c)
 		}
 	}
-	e.note(em, level, r)
-	e.send(em, r, overflows)
+	e.note(em, level, b)
+	e.send(em, b.rows, b.overflows)
 }
 
 func (e *emitter) begin(em *emission, level int) *Rows {
@@ -233,12 +225,13 @@ func (e *emitter) begin(em *emission, level int) *Rows {
 
 // note writes down what a provisional block says, or takes out of a final one
 // what was said before.
-func (e *emitter) note(em *emission, level int, r *Rows) {
+func (e *emitter) note(em *emission, level int, b *made) {
+	r := b.rows
 	switch {
 	case em.write != nil:
 		l := &em.write.levels[level]
 		for i, c := range r.Cells {
-			l.rows = append(l.rows, saidRow{c, RecordHash(r, i, &e.record), e.occupied[i]})
+			l.rows = append(l.rows, saidRow{c, RecordHash(r, i, &e.record), b.occupied[i]})
 		}
 	case em.compare && em.before != nil:
 		cursor := 0

@@ -22,7 +22,7 @@ type diskSums struct {
 	slots   []int32 // of the sources
 	sources geo.Sources
 	exists  geo.Exists
-	block   geo.Block
+	extrema ringExtrema
 }
 
 // lane is where a sum of a window lies.
@@ -142,23 +142,23 @@ func (d *diskSums) fill(to *lane, l, lanes int, lows, highs []int64) {
 
 // column is the block's sums of a lane over a ring, in the words as they are
 // where they can stay; lo and hi are memory for it.
-func (d *diskSums) column(ring, l int, lo []uint64, hi []int64) (aggregate.MeasureColumn, packed) {
+func (d *diskSums) column(b *geo.Block, ring, l int, lo []uint64, hi []int64) (aggregate.MeasureColumn, packed) {
 	at := d.lanes[l]
-	words := d.block.Column(ring, at.word)
+	words := b.Column(ring, at.word)
 	switch at.kind {
 	case narrow:
 		return aggregate.MeasureColumn{}, packed{words, at.shift}
 	case full:
 		return aggregate.MeasureColumn{Lo: words}, packed{}
 	}
-	d.wide(ring, at.word, lo, hi)
+	wideSums(b, ring, at.word, lo, hi)
 	return aggregate.MeasureColumn{Lo: lo, Hi: hi}, packed{}
 }
 
-// wide puts limbs together, modulo 2^128.
-func (d *diskSums) wide(ring, word int, lo []uint64, hi []int64) {
-	a, b := d.block.Column(ring, word), d.block.Column(ring, word+1)
-	c, e := d.block.Column(ring, word+2), d.block.Column(ring, word+3)
+// wideSums puts limbs together, modulo 2^128.
+func wideSums(block *geo.Block, ring, word int, lo []uint64, hi []int64) {
+	a, b := block.Column(ring, word), block.Column(ring, word+1)
+	c, e := block.Column(ring, word+2), block.Column(ring, word+3)
 	for i := range lo {
 		low, carry := bits.Add64(a[i], b[i]<<limbBits, 0)
 		lo[i] = low
@@ -166,10 +166,10 @@ func (d *diskSums) wide(ring, word int, lo []uint64, hi []int64) {
 	}
 }
 
-// occupied tells of the block's rows whether they exist by their events.
-func (d *diskSums) occupied(rows []bool) {
-	widest := len(d.block.Sums)/d.sources.Shown - 1
-	for i, w := range d.block.Column(widest, d.exists.Word) {
+// occupied tells of a block's rows whether they exist by their events.
+func (d *diskSums) occupied(b *geo.Block, rows []bool) {
+	widest := len(b.Sums)/d.sources.Shown - 1
+	for i, w := range b.Column(widest, d.exists.Word) {
 		rows[i] = w&d.exists.Mask != 0
 	}
 }

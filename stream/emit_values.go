@@ -2,6 +2,7 @@ package stream
 
 import (
 	"github.com/hextide/hextide/aggregate"
+	"github.com/hextide/hextide/geo"
 )
 
 // values are the measures of a block's rows over every ring and window, in
@@ -17,8 +18,6 @@ type values struct {
 	packed  []packed // by column: where it is not in columns yet
 	memory  []uint64
 	highs   []int64
-	folded  []int64 // extrema over rings, of all rows: (row·rings + ring)·extremes + extremum
-	sources []int64 // extrema of the sources
 }
 
 func newValues(sh *shape) values {
@@ -135,59 +134,9 @@ func (v *values) extremes(em *emission, level int, rows []aggregate.Ordered, m, 
 	}
 }
 
-// fold makes ready the extrema over rings of the rows of the last Sum.
-func (v *values) fold(em *emission, d *diskSums) {
-	extremes, sizes := v.shape.extremes, len(v.shape.sizes)
-	if len(extremes) == 0 {
-		return
-	}
-	t, rings, x := em.t, len(v.shape.rings), len(extremes)*sizes
-	w := em.v.windows[0]
-	v.sources = v.sources[:0]
-	for _, slot := range d.slots {
-		for _, m := range extremes {
-			for size := range sizes {
-				v.sources = append(v.sources, w.Extreme(&t.panes, nil, slot, m, size))
-			}
-		}
-	}
-	v.folded = v.folded[:0]
-	for range t.disks.Rows() * rings {
-		for _, m := range extremes {
-			for range sizes {
-				v.folded = append(v.folded, identity(v.shape.measures[m].Kind))
-			}
-		}
-	}
-	t.disks.Fold(func(row, ring, source int) {
-		v.pick(v.folded[(row*rings+ring)*x:][:x], v.sources[source*x:][:x])
-	})
-	for at := 0; at < len(v.folded); at += x {
-		if at/x%rings > 0 {
-			v.pick(v.folded[at:][:x], v.folded[at-x:][:x])
-		}
-	}
-}
-
-// pick folds extrema of the same measures and windows.
-func (v *values) pick(into, from []int64) {
-	sizes := len(v.shape.sizes)
-	for i, m := range v.shape.extremes {
-		if v.shape.measures[m].Kind == aggregate.Min {
-			for j := i * sizes; j < (i+1)*sizes; j++ {
-				into[j] = min(into[j], from[j])
-			}
-			continue
-		}
-		for j := i * sizes; j < (i+1)*sizes; j++ {
-			into[j] = max(into[j], from[j])
-		}
-	}
-}
-
-// ringed loads the disk sums' block.
-func (v *values) ringed(d *diskSums) {
-	v.n, v.rings = len(d.block.Cells), len(v.shape.rings)
+// ringed loads a block of disk sums.
+func (v *values) ringed(d *diskSums, b *geo.Block) {
+	v.n, v.rings = len(b.Cells), len(v.shape.rings)
 	clear(v.packed)
 	for ring := range v.shape.rings {
 		for size := range v.shape.sizes {
@@ -195,19 +144,12 @@ func (v *values) ringed(d *diskSums) {
 				number := v.number(ring, size, m)
 				lo, hi := v.own(number)
 				if x := v.shape.extremeOf[m]; x >= 0 {
-					v.picked(d.block.First, ring, x*len(v.shape.sizes)+size, lo)
+					d.extrema.column(v.shape, b.First, ring, x*len(v.shape.sizes)+size, lo)
 					v.columns[number] = aggregate.MeasureColumn{Lo: lo}
 					continue
 				}
-				v.columns[number], v.packed[number] = d.column(ring, v.shape.lane(m, size), lo, hi)
+				v.columns[number], v.packed[number] = d.column(b, ring, v.shape.lane(m, size), lo, hi)
 			}
 		}
-	}
-}
-
-func (v *values) picked(first, ring, extremum int, lo []uint64) {
-	x, rings := len(v.shape.extremes)*len(v.shape.sizes), len(v.shape.rings)
-	for i := range lo {
-		lo[i] = uint64(v.folded[((first+i)*rings+ring)*x+extremum])
 	}
 }

@@ -1,6 +1,9 @@
 package stream
 
 import (
+	"bytes"
+	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/hextide/hextide/aggregate"
@@ -17,7 +20,7 @@ type closing struct {
 	near  []geo.Cell
 }
 
-func newClosing(tb testing.TB) *closing {
+func newClosing(tb testing.TB, o ShardOptions) *closing {
 	tb.Helper()
 	plan, err := pipeline.Load([]byte(`
 version: 1
@@ -36,7 +39,7 @@ aggregates: [{name: n, op: count}]
 		tb.Fatal(err)
 	}
 	c := &closing{plan: plan, pane: 1_000_000, seed: 1}
-	if c.shard, err = NewShard(plan, 0, ShardOptions{FinalOnly: true}); err != nil {
+	if c.shard, err = NewShard(plan, 0, o); err != nil {
 		tb.Fatal(err)
 	}
 	centre, err := geo.Index(37.77, -122.42, plan.Grid.Resolution)
@@ -51,13 +54,13 @@ aggregates: [{name: n, op: count}]
 		}
 	})
 	for range 32 {
-		c.close(tb)
+		c.close(tb, func(*Rows) {})
 	}
 	return c
 }
 
-// close merges a pane's partials and closes it.
-func (c *closing) close(tb testing.TB) (rows int) {
+// close merges a pane's partials, closes it and shows its rows.
+func (c *closing) close(tb testing.TB, show func(*Rows)) (rows int) {
 	p := &Partials{Territory: c.plan.Grid.Territories.Of(c.near[0]), Pane: c.pane * c.plan.Pane.Microseconds(), Measures: make([]aggregate.MeasureColumn, 1)}
 	seen := map[geo.Cell]bool{}
 	for range 500 {
@@ -81,6 +84,7 @@ func (c *closing) close(tb testing.TB) (rows int) {
 		}
 		for _, r := range out.Rows {
 			rows += len(r.Cells)
+			show(r)
 			r.Release()
 		}
 	}
@@ -89,10 +93,39 @@ func (c *closing) close(tb testing.TB) (rows int) {
 
 // BenchmarkClosePane closes a pane of some 20,000 rows and 54 columns.
 func BenchmarkClosePane(b *testing.B) {
-	c := newClosing(b)
-	rows := 0
-	for b.Loop() {
-		rows += c.close(b)
+	for makers := 1; makers <= runtime.GOMAXPROCS(0); makers++ {
+		b.Run(fmt.Sprint(makers), func(b *testing.B) {
+			c := newClosing(b, ShardOptions{FinalOnly: true, Makers: makers, Spread: spread})
+			rows := 0
+			for b.Loop() {
+				rows += c.close(b, func(*Rows) {})
+			}
+			b.ReportMetric(float64(rows)/float64(b.N), "rows/op")
+		})
 	}
-	b.ReportMetric(float64(rows)/float64(b.N), "rows/op")
+}
+
+// However many make a pane's rows, they are the same, in the same order.
+func TestMakersMakeTheSameRows(t *testing.T) {
+	var first []byte
+	for _, makers := range []int{1, 2, 3} {
+		c := newClosing(t, ShardOptions{Makers: makers, Spread: spread})
+		var all []byte
+		for range 3 {
+			c.close(t, func(r *Rows) {
+				for i := range r.Cells {
+					all = AppendRecord(all, r, i)
+				}
+			})
+		}
+		if len(c.shard.emitter.beside) != makers-1 {
+			t.Errorf("%d makers worked beside the first of %d", len(c.shard.emitter.beside), makers)
+		}
+		if first == nil {
+			first = all
+		}
+		if len(all) == 0 || !bytes.Equal(all, first) {
+			t.Errorf("%d makers make other rows than one", makers)
+		}
+	}
 }

@@ -182,7 +182,7 @@ func (r *Runner) build(listed []Partition) error {
 	}
 	for id := range int32(shape.Shards) {
 		s, err := NewShard(r.cfg.Plan, id, ShardOptions{
-			FinalOnly: r.cfg.Range.FinalOnly, Pool: &r.rows, memory: r.memory.share(fmt.Sprintf("shard/%d", id)),
+			FinalOnly: r.cfg.Range.FinalOnly, Pool: &r.rows, Makers: min(runtime.GOMAXPROCS(0), mostMakers), Spread: spread, memory: r.memory.share(fmt.Sprintf("shard/%d", id)),
 		})
 		if err != nil {
 			return fmt.Errorf("making shard %d: %w", id, err)

@@ -46,12 +46,17 @@ type Shard struct {
 // frontiers are both frontiers, µs.
 type frontiers struct{ provisional, final int64 }
 
-// ShardOptions of one shard.
+// ShardOptions of one shard. The zero value is good.
 type ShardOptions struct {
 	FinalOnly bool     // history: neither provisional rows nor markers
 	MaxPanes  int      // panes of territories that a Step closes; default 16
 	Pool      *RowPool // nil: one of its own
+	Makers    int      // that may make the rows of a pane side by side; default 1
 	memory    *share   // nil: there is no bound
+
+	// Spread has that many makers each make their share, and returns when all have,
+	// in whatever order or at the same time; needed where there are several.
+	Spread func(makers int, share func(maker int))
 }
 
 // ShardStats counts what a shard did since it was made.

@@ -195,13 +195,13 @@ func (e *emitter) openSums(em *emission, cells []geo.Cell, rows []*Rows) ([]*Row
 	if err := t.disks.SumAt(e.sums.sources, cells); err != nil {
 		return rows, err
 	}
-	e.values.fold(em, &e.sums)
-	for t.disks.Next(&e.sums.block) {
-		e.values.ringed(&e.sums)
-		e.sums.occupied(e.occupied)
+	e.sums.fold(em)
+	for first := 0; t.disks.Fill(&e.block, first); first += BlockRows {
+		e.values.ringed(&e.sums, &e.block)
+		e.sums.occupied(&e.block, e.occupied)
 		r := e.begin(em, 0)
 		r.Open = true
-		r.Cells = append(r.Cells, e.sums.block.Cells...)
+		r.Cells = append(r.Cells, e.block.Cells...)
 		e.columns.write(r, em, &e.values, 0)
 		e.kept = e.kept[:0]
 		for i, c := range r.Cells {
