@@ -306,12 +306,13 @@ func withControl(t *testing.T, s Store, n int) (*State, stream.ControlLog) {
 	return f, c
 }
 
-// A copy under another name knows nothing of the original's outputs.
+// A copy under another name knows nothing of the original's outputs, and does not
+// write to them.
 func TestExportAsAnother(t *testing.T) {
 	f := Open(NewFolder(vfs.NewMem(), "state"), Options{Pipeline: "p"})
 	n, _, err := begin(t.Context(), f)
 	check(t, err)
-	p := &stream.Pointer{Epoch: 1, Incarnation: n, Pipeline: "p", PlanState: stream.PlanState{Definition: definition}, Sinks: map[string][]byte{"redis": []byte("{}")}}
+	p := &stream.Pointer{Epoch: 1, Incarnation: n, Pipeline: "p", PlanState: stream.PlanState{Definition: definition + "sinks: {feed: {topic: p.rows}}\n"}, Sinks: map[string][]byte{"redis": []byte("{}")}}
 	check(t, f.Commit(t.Context(), p))
 	check(t, f.Save(t.Context(), "x", 1))
 	if _, err := f.Export(t.Context(), "x", NewFolder(vfs.NewMem(), "copy"), "No Name"); err == nil {
@@ -327,6 +328,9 @@ func TestExportAsAnother(t *testing.T) {
 		check(t, err)
 		if want := max(as, "p"); p.Pipeline != want || plan.Name != want || sinks == 0 && p.PlanHash != plan.Hash || len(p.Sinks) != sinks {
 			t.Errorf("as %q it is %+v", as, p)
+		}
+		if err := p.Belongs(plan); (err == nil) != (sinks == 1) {
+			t.Errorf("as %q, with the original's feed: %v", as, err)
 		}
 	}
 }

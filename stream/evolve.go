@@ -14,6 +14,7 @@ type PlanState struct {
 	PlanHash   string             `json:"plan_hash"`
 	Definition string             `json:"definition,omitempty"` // its text; none in states of before it was kept
 	Incomplete []IncompleteColumn `json:"incomplete,omitempty"` // ascending by column
+	Originals  []Original         `json:"copied_from,omitempty"`
 }
 
 // IncompleteColumn is a column that was added to a state: its rows with a window

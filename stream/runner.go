@@ -283,9 +283,13 @@ func (r *Runner) Checkpoint(ctx context.Context) error {
 
 // pointer is what a barrier and this run contribute to the epoch's pointer.
 func (r *Runner) pointer(b *barrier) *Pointer {
+	var originals []Original
+	if last := r.last.Load(); last != nil {
+		originals = last.Originals
+	}
 	return &Pointer{
 		Pipeline:  r.cfg.Plan.Name,
-		PlanState: PlanState{PlanHash: r.cfg.Plan.Hash, Definition: r.cfg.Plan.Text, Incomplete: r.before.still(b.final)},
+		PlanState: PlanState{r.cfg.Plan.Hash, r.cfg.Plan.Text, r.before.still(b.final), originals},
 		Epoch:     b.epoch, Incarnation: r.incarnation, Shards: r.cfg.Shape.Shards,
 		Frontiers: Frontiers{b.provisional, b.final}, Control: b.control,
 		Sinks: map[string][]byte{}, Source: r.source.text, Taking: Taking{Taken: time.Now().UTC().Format(time.RFC3339Nano)},

@@ -98,10 +98,10 @@ func (r *Runner) checkPointer(p *Pointer, listed []Partition) error {
 	if p == nil {
 		return nil
 	}
-	if p.Pipeline != r.cfg.Plan.Name {
-		return fmt.Errorf("%w: it is the state of %q, this definition is named %q: to go on under another name, copy it ('hextide savepoint export --as %s')", ErrMismatch, p.Pipeline, r.cfg.Plan.Name, r.cfg.Plan.Name)
+	err := p.Belongs(r.cfg.Plan)
+	if err != nil {
+		return err
 	}
-	var err error
 	if r.before.evolution, err = p.evolve(r.cfg.Plan, r.cfg.Range.Bounded); err != nil {
 		return err
 	}

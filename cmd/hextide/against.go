@@ -32,6 +32,9 @@ func (k *kept) showAgainst(c *cobra.Command, plan *pipeline.Plan) error {
 			return err
 		}
 		comparison, err := p.Compare(plan)
+		if err == nil {
+			err = p.Belongs(plan)
+		}
 		if err != nil {
 			return err
 		}

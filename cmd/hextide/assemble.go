@@ -45,6 +45,13 @@ func (a *assembly) assemble(ctx context.Context) error {
 	if a.state, err = a.flags.state.claim(a.plan.Name); err != nil {
 		return err
 	}
+	if newest, err := a.state.NewestPointer(ctx); err != nil {
+		return err
+	} else if newest != nil {
+		if err := newest.Belongs(a.plan); err != nil {
+			return err
+		}
+	}
 	memory, err := a.flags.memory.open(a.flags.state.folder())
 	if err != nil {
 		return err

@@ -192,7 +192,8 @@ func (k *kept) exportSavepoint() *cobra.Command {
 bucket: 'hextide run --state' goes on from it. With --as the copy is another
 pipeline's, to try a change beside production: it begins with outputs of its own,
 and only a definition of that name goes on from it, which thereby has its own keys
-in Redis. Where the definition writes a feed, give it a topic of its own too.`,
+in Redis. Where the definition writes a feed, give it a topic of its own too: one with
+the original's is refused.`,
 		Example: `  hextide savepoint export before-upgrade --state hextide-state --to s3://bucket/taxi
   hextide savepoint export before-upgrade --state hextide-state --to trial-state --as sf-taxi-trial
   hextide run sf-taxi-trial.yaml --brokers localhost:9092 --state trial-state`,

@@ -176,15 +176,25 @@ func TestCopyBesideProduction(t *testing.T) {
 	}
 	look(exitUsage, "savepoint", "export", "now", "--state", stateOnS3)
 	look(exitUsage, "savepoint", "export", "now", "--state", stateOnS3, "--to", filepath.Join(o.folder, "x"), "--as", "Not A Name")
-	refused := run(nil, definition, folder, "--group", name+"-refused")
-	if refused.wait() != exitFailed || !strings.Contains(refused.err.String(), "savepoint export --as") {
-		t.Errorf("exit code\n%s", refused.err)
+	refusesOriginals := func() {
+		t.Helper()
+		before := tree(t, folder)
+		for definition, says := range map[string]string{definition: "savepoint export --as", rename(t, definition, "name: "+name, "name: "+name+"-trial"): "the topic " + name + ".rows"} {
+			refused := run(nil, definition, folder, "--group", name+"-refused")
+			if refused.wait() != exitFailed {
+				t.Errorf("exit code\n%s", refused.err)
+			}
+			complains(t, refused, says)
+		}
+		same(t, "after they were refused", before, tree(t, folder))
 	}
+	refusesOriginals()
 	for _, state := range []string{folder, "s3://" + testserver.S3Bucket + "/copy"} {
 		if p := run(nil, trial, state, "--group", group+"-"+strings.NewReplacer("/", "-", ":", "-").Replace(state)); p.wait() != exitDone {
 			t.Fatalf("exit code\n%s", p.err)
 		}
 	}
+	refusesOriginals()
 	for path, content := range before {
 		if now := o.server.Objects(t)[path]; string(now) != string(content) {
 			t.Errorf("%s of the original is another", path)
