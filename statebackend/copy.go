@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/hextide/hextide/stream"
@@ -13,6 +14,9 @@ import (
 
 // ErrNotEmpty is returned by Export for a store that holds a state.
 var ErrNotEmpty = errors.New("it holds a state already")
+
+// ErrOthers is returned by Export for a folder that holds other files.
+var ErrOthers = errors.New("it holds what is of no state: name a folder that is empty, or not there yet")
 
 // Export copies an epoch that a savepoint keeps, with all that it names and the
 // control log, into a store without a state, from which a run then goes on. The
@@ -33,8 +37,11 @@ func (s *State) Export(ctx context.Context, savepoint string, to Store, as strin
 		}
 	}
 	copied := Open(to, Options{})
-	if err := copied.Claim(); err != nil {
-		return nil, err
+	if err = copied.vacant(ctx); err == nil {
+		err = copied.Claim()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("copying the savepoint %q to %s: %w", savepoint, to, err)
 	}
 	if err := s.exportTo(ctx, copied, p, content); err != nil {
 		return nil, errors.Join(fmt.Errorf("copying the savepoint %q to %s: %w", savepoint, to, err), copied.Close())
@@ -88,6 +95,27 @@ func (s *State) vacant(ctx context.Context) error {
 	}
 	if err == nil && len(epochs) > 0 {
 		err = ErrNotEmpty
+	}
+	if folder, is := s.store.(*Folder); is && err == nil {
+		err = folder.alone()
+	}
+	return err
+}
+
+// alone refuses a folder that holds anything but what an export makes: it is not clear
+// whose the rest is.
+func (f *Folder) alone() error {
+	names, err := f.fs.List(f.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		switch name {
+		case lockName, tempName, objectsName, pointersName, incarnationsName, controlName, archiveName:
+		default:
+			return fmt.Errorf("%w: %s", ErrOthers, name)
+		}
 	}
 	return err
 }

@@ -35,6 +35,9 @@ var (
 // tempName is the folder of files that are being written.
 const tempName = "temp"
 
+// lockName is the file that the process which owns the folder holds.
+const lockName = "LOCK"
+
 // NewFolder names a folder. It neither makes nor changes anything.
 func NewFolder(fs vfs.FS, dir string) *Folder { return &Folder{fs: fs, dir: dir} }
 
@@ -52,7 +55,7 @@ func (f *Folder) Lock() (Lock, error) {
 	if err := makeDir(f.fs, f.dir); err != nil {
 		return nil, fmt.Errorf("making the state folder %s: %w", f.dir, err)
 	}
-	lock, err := f.fs.Lock(f.at("LOCK"))
+	lock, err := f.fs.Lock(f.at(lockName))
 	var file *fs.PathError // the file itself cannot be made
 	if errors.As(err, &file) {
 		return nil, fmt.Errorf("locking the state folder %s: %w", f.dir, err)

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -25,6 +26,9 @@ func (f From) String() string {
 	}
 	return fmt.Sprintf("epoch %d", f.Epoch)
 }
+
+// ErrNoEpoch is returned for an epoch that is not kept.
+var ErrNoEpoch = errors.New("no epoch")
 
 // rewind is the record of a deliberate return to an older epoch. It is made before
 // anything is changed, so that a start after a crash ends what was begun, and it
@@ -172,7 +176,7 @@ func (s *State) target(ctx context.Context, from From) (*stream.Pointer, []byte,
 	}
 	switch len(names) {
 	case 0:
-		return nil, nil, fmt.Errorf("%s keeps no epoch %d; it keeps %v ('hextide checkpoint ls' lists them, and savepoints)", s.store, from.Epoch, epochs)
+		return nil, nil, fmt.Errorf("%s keeps %w %d; it keeps %v ('hextide checkpoint ls' lists them, and savepoints)", s.store, ErrNoEpoch, from.Epoch, epochs)
 	case 1:
 		return s.savepoint(ctx, names[0])
 	}

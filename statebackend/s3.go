@@ -56,8 +56,8 @@ func NewS3(o S3Options) (*S3, error) {
 	if o.Bucket == "" {
 		return nil, errors.New("an S3 address is s3://bucket/prefix, with a bucket")
 	}
-	if err := s3utils.CheckValidBucketName(o.Bucket); err != nil {
-		return nil, fmt.Errorf("the bucket %q: %w", o.Bucket, err)
+	if err := s3utils.CheckValidBucketNameStrict(o.Bucket); err != nil {
+		return nil, fmt.Errorf("no bucket is named %q: %w (it has 3 to 63 lower-case letters, digits, dots and hyphens, a letter or digit first and last, and no dot beside a dot or hyphen)", o.Bucket, err)
 	}
 	if o.Region == "" {
 		o.Region = "us-east-1"

@@ -286,6 +286,21 @@ func TestExport(t *testing.T) {
 	}
 }
 
+// A folder that holds other files takes no copy, and stays as it is.
+func TestExportNeedsFolderOfItsOwn(t *testing.T) {
+	f, _ := withControl(t, NewFolder(vfs.NewMem(), "state"), 1)
+	check(t, f.Save(t.Context(), "x", 4))
+	mem := vfs.NewMem()
+	check(t, mem.MkdirAll("copy", 0o755))
+	check(t, writeWhole(mem, "copy/notes.txt", []byte("mine")))
+	if _, err := f.Export(t.Context(), "x", NewFolder(mem, "copy"), ""); !errors.Is(err, ErrOthers) || !strings.Contains(err.Error(), "notes.txt") {
+		t.Error(err)
+	}
+	if left, err := mem.List("copy"); err != nil || len(left) != 1 {
+		t.Errorf("there is %q, %v", left, err)
+	}
+}
+
 // withControl is a state of the epochs 1 to 4 with so many entries in its log.
 func withControl(t *testing.T, s Store, n int) (*State, stream.ControlLog) {
 	t.Helper()

@@ -28,6 +28,7 @@ const (
 	offsetsAgree  = "agree"
 	offsetsState  = "state"
 	defaultBuffer = 64 << 20
+	defaultWithin = time.Minute // a transaction is to end
 )
 
 func (s *feedSettings) add(c *cobra.Command) {
@@ -37,7 +38,7 @@ func (s *feedSettings) add(c *cobra.Command) {
 	f.StringVar(&s.offsets, "offsets", offsetsAgree, "agree: refuse to start where the group's offsets and the state disagree; state: go on from the state, and set the group's offsets to it")
 	s.buffer = defaultBuffer
 	f.Var(&s.buffer, "feed-buffer", "records of a feed delivered exactly once that may wait for a checkpoint; beyond, one is taken early")
-	timeVar(f, &s.timeout, "feed-transaction-timeout", time.Minute, time.Second, "how long a transaction may take before the broker aborts it; after one that was too slow the next may take longer, which is logged")
+	timeVar(f, &s.timeout, "feed-transaction-timeout", defaultWithin, time.Second, "how long a transaction may take before the broker aborts it; after one that was too slow the next may take longer, which is logged")
 }
 
 func (s *feedSettings) check() error {
@@ -48,6 +49,8 @@ func (s *feedSettings) check() error {
 		return usagef("--offsets is %s or %s, not %q", offsetsAgree, offsetsState, s.offsets)
 	case s.offsets == offsetsState && s.delivery != exactlyOnce:
 		return usagef("--offsets goes with --feed-delivery %s: otherwise no group holds any", exactlyOnce)
+	case s.delivery != exactlyOnce && (s.group != "" || s.buffer != defaultBuffer || s.timeout != defaultWithin):
+		return usagef("--group, --feed-buffer and --feed-transaction-timeout go with --feed-delivery %s: otherwise there are no transactions", exactlyOnce)
 	case s.buffer == 0:
 		return usagef("--feed-buffer is at least 1B")
 	}

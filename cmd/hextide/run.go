@@ -123,7 +123,7 @@ func (f *runFlags) run(c *cobra.Command, plan *pipeline.Plan) error {
 	slog.Info("the pipeline starts", "pipeline", plan.Name, "topic", topic, "grpc", bound.GRPC, "http", bound.HTTP, "state", f.state.address)
 	summary, err := a.work(c.Context())
 	if err != nil {
-		return f.feed.hinted(plan, err)
+		return f.feed.hinted(plan, named(err))
 	}
 	slog.Info("the pipeline has ended", "complete", summary.Complete, "epoch", summary.Epoch,
 		"read", summary.Counts.Read, "aggregated", summary.Counts.Aggregated, "final", timeText(summary.Final))

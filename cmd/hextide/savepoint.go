@@ -128,9 +128,10 @@ func saveNewest(c *cobra.Command, state *statebackend.State, name string, wanted
 	return err
 }
 
-// named makes wrong usage of a name that cannot be, or that no savepoint has.
+// named makes wrong usage of a name that cannot be, or that no savepoint has, and of an
+// epoch that is not kept.
 func named(err error) error {
-	if errors.Is(err, statebackend.ErrNoSavepoint) {
+	if errors.Is(err, statebackend.ErrNoSavepoint) || errors.Is(err, statebackend.ErrNoEpoch) {
 		return usagef("%w", err)
 	}
 	return err

@@ -70,9 +70,15 @@ func TestSavepointOfRun(t *testing.T) {
 		t.Errorf("the same flag again: exit code\n%s", once.err)
 	}
 	asideAndForgotten(t, state, strings.Fields(lines(listed, "aside-1-epoch-")[2])[1])
-	do(t, exitUsage, "run", definition, "--brokers", brokers, "--state", state, "--from-epoch", "1", "--from-savepoint", "x")
-	complains(t, do(t, exitFailed, "run", definition, "--brokers", brokers, "--state", state, "--redis", server.Addr(),
-		"--from-epoch", "999999", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"), "keeps no epoch 999999")
+	goesNowhere(t, busy(definition, brokers, state, server))
+}
+
+// goesNowhere expects that a run cannot go back to what is not kept.
+func goesNowhere(t *testing.T, run []string) {
+	t.Helper()
+	do(t, exitUsage, append(run, "--from-epoch", "1", "--from-savepoint", "x")...)
+	complains(t, do(t, exitUsage, append(run, "--from-epoch", "999999")...), "keeps no epoch 999999")
+	complains(t, do(t, exitUsage, append(run, "--from-savepoint", "nope")...), `"nope"`)
 }
 
 // asideAndForgotten looks at an epoch that savepoints alone hold, and forgets the
@@ -174,27 +180,21 @@ func TestCopyBesideProduction(t *testing.T) {
 		look(exitDone, "savepoint", "export", "now", "--state", stateOnS3, "--to", to, "--as", name+"-trial")
 		look(exitFailed, "savepoint", "export", "now", "--state", stateOnS3, "--to", to)
 	}
-	look(exitUsage, "savepoint", "export", "now", "--state", stateOnS3)
+	others := t.TempDir()
+	write(t, filepath.Join(others, "notes.txt"), []byte("mine"))
+	complains(t, look(exitFailed, "savepoint", "export", "now", "--state", stateOnS3, "--to", others), "it holds what is of no state", "notes.txt")
 	look(exitUsage, "savepoint", "export", "now", "--state", stateOnS3, "--to", filepath.Join(o.folder, "x"), "--as", "Not A Name")
-	refusesOriginals := func() {
+	refused := func() {
 		t.Helper()
-		before := tree(t, folder)
-		for definition, says := range map[string]string{definition: "savepoint export --as", rename(t, definition, "name: "+name, "name: "+name+"-trial"): "the topic " + name + ".rows"} {
-			refused := run(nil, definition, folder, "--group", name+"-refused")
-			if refused.wait() != exitFailed {
-				t.Errorf("exit code\n%s", refused.err)
-			}
-			complains(t, refused, says)
-		}
-		same(t, "after they were refused", before, tree(t, folder))
+		refusesOriginals(t, folder, definition, name, func(definition string) *process { return run(nil, definition, folder, "--group", name+"-refused") })
 	}
-	refusesOriginals()
+	refused()
 	for _, state := range []string{folder, "s3://" + testserver.S3Bucket + "/copy"} {
 		if p := run(nil, trial, state, "--group", group+"-"+strings.NewReplacer("/", "-", ":", "-").Replace(state)); p.wait() != exitDone {
 			t.Fatalf("exit code\n%s", p.err)
 		}
 	}
-	refusesOriginals()
+	refused()
 	for path, content := range before {
 		if now := o.server.Objects(t)[path]; string(now) != string(content) {
 			t.Errorf("%s of the original is another", path)
@@ -205,13 +205,39 @@ func TestCopyBesideProduction(t *testing.T) {
 	}
 	agree(t, manifest(t, want).Counts.Rows, "kafka://"+brokers+"/"+name+".rows", want)
 	partOf(t, "kafka://"+brokers+"/"+name+"-trial.rows", "kafka://"+brokers+"/"+name+".rows")
-	client := redis.NewClient(&redis.Options{Addr: redisServer.Addr()})
+	pairsApart(t, redisServer.Addr(), name)
+}
+
+// pairsApart expects that a pipeline and its copy each have their keys in Redis.
+func pairsApart(t *testing.T, address, name string) {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: address})
 	defer client.Close()
 	for _, key := range []string{name, name + "-trial"} {
 		if pair := client.Get(t.Context(), key).Val(); !strings.HasSuffix(pair, ".1") && key == name || pair == "" {
 			t.Errorf("%s names %q", key, pair)
 		}
 	}
+}
+
+// refusesOriginals expects that a copy under another name does not go on with the
+// original's name, nor with its feed, and that nothing of it changes.
+func refusesOriginals(t *testing.T, folder, definition, name string, run func(definition string) *process) {
+	t.Helper()
+	all := func() map[string]string {
+		files := tree(t, folder)
+		delete(files, filepath.Join(folder, "control.log")) // written anew, as it was, by each start
+		return files
+	}
+	before := all()
+	for definition, says := range map[string]string{definition: "savepoint export --as", rename(t, definition, "name: "+name, "name: "+name+"-trial"): "the topic " + name + ".rows"} {
+		p := run(definition)
+		if code := p.wait(); code != exitFailed {
+			t.Errorf("exit code %d\n%s", code, p.err)
+		}
+		complains(t, p, says)
+	}
+	same(t, "after they were refused", before, all())
 }
 
 // partOf expects all rows of a feed that begins in the middle of a window's rows to

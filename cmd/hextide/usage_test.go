@@ -11,10 +11,7 @@ func TestUsage(t *testing.T) {
 	t.Parallel()
 	definition, _ := define(t, city)
 	run := []string{"run", definition, "--brokers", "127.0.0.1:1"}
-	for _, c := range []struct {
-		arguments []string
-		says      string
-	}{
+	refuses(t, []usage{
 		{[]string{"nope"}, `no command "nope"`},
 		{[]string{"backfil"}, `did you mean "backfill"?`},
 		{[]string{"checkpoint", "nope"}, `hextide checkpoint has no command "nope"`},
@@ -36,11 +33,6 @@ func TestUsage(t *testing.T) {
 		{append(run, "--kafka-user", "u", "--kafka-password", "p"), "need --kafka-sasl"},
 		{append(run, "--kafka-sasl", "foo"), "plain, scram-sha-256"},
 		{append(run, "--control", "state"), "--control needs --bounded"},
-		{append(run, "--state", "s3://"), "with a bucket"},
-		{append(run, "--state", "s3://b/p"), "Bucket name"},
-		{append(run, "--state", "gs://b/p"), "a folder or in s3://bucket/prefix"},
-		{append(run, "--state", ""), "a folder or in s3://bucket/prefix"},
-		{append(run, "--state", "s3://states/p", "--local", "s3://b/q"), "it is a folder on this machine"},
 		{append(run, "--out", "s3://b/p"), "it is a folder on this machine"},
 		{append(run, "--from-epoch", "0"), "it is at least 1"},
 		{append(run, "--from-savepoint", ""), "cannot name a savepoint"},
@@ -58,10 +50,44 @@ func TestUsage(t *testing.T) {
 		{[]string{"demo", "--speed", "NaN"}, "it is no number"},
 		{[]string{"get", "--timeout", "-1s", "89283082837ffff"}, "it is at least 1ms"},
 		{[]string{"get", "north,south"}, "neither an H3 cell"},
-	} {
+	})
+}
+
+// usage is a command line that is refused, and what is said.
+type usage struct {
+	arguments []string
+	says      string
+}
+
+func refuses(t *testing.T, lines []usage) {
+	t.Helper()
+	for _, c := range lines {
 		p := do(t, exitUsage, c.arguments...)
 		if !strings.Contains(p.err.String(), c.says) {
 			t.Errorf("%v: %q is not in\n%s", c.arguments, c.says, p.err)
 		}
 	}
+}
+
+// The same, of where state is kept and how the feed is delivered.
+func TestUsageOfState(t *testing.T) {
+	t.Parallel()
+	definition, _ := define(t, city)
+	run := []string{"run", definition, "--brokers", "127.0.0.1:1"}
+	refuses(t, []usage{
+		{append(run, "--state", "s3://"), "with a bucket"},
+		{append(run, "--state", "s3://b/p"), "Bucket name"},
+		{append(run, "--state", "gs://b/p"), "a folder or in s3://bucket/prefix"},
+		{append(run, "--state", ""), "a folder or in s3://bucket/prefix"},
+		{append(run, "--state", "s3://states/p", "--local", "s3://b/q"), "it is a folder on this machine"},
+		{append(run, "--state", "s3://States/p"), "lower-case letters"},
+		{append(run, "--state", "s3://my_states/p"), "lower-case letters"},
+		{append(run, "--state", "s3://my..states/p"), "no dot beside a dot"},
+		{append(run, "--state", "s3://-states/p"), "a letter or digit first"},
+		{append(run, "--state", "s3://192.168.0.1/p"), "ip address"},
+		{append(run, "--state", "s3://"+strings.Repeat("s", 64)+"/p"), "longer than 63"},
+		{append(run, "--feed-delivery", atLeastOnce, "--group", "g"), "go with --feed-delivery exactly-once"},
+		{append(run, "--feed-delivery", atLeastOnce, "--feed-buffer", "1MiB"), "go with --feed-delivery exactly-once"},
+		{append(run, "--feed-delivery", atLeastOnce, "--feed-transaction-timeout", "5s"), "go with --feed-delivery exactly-once"},
+	})
 }
