@@ -2,12 +2,14 @@ package materialize
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/hextide/hextide/pipeline"
 	"github.com/hextide/hextide/stream"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -26,6 +28,11 @@ type Feed struct {
 }
 
 var _ stream.Sink = (*Feed)(nil)
+
+// feedTold is what a Feed must know to go on from an epoch.
+type feedTold struct {
+	Topic string `json:"topic"` // that rows were told to; empty: by an ExactFeed, or an older program
+}
 
 // deliverWithin is how long the brokers may be away before a run gives up.
 const deliverWithin = 5 * time.Minute
@@ -56,7 +63,19 @@ func (f *Feed) Restore(ctx context.Context, state []byte) error {
 	f.client = client
 	ctx, cancel := context.WithTimeout(ctx, f.options.StartWithin)
 	defer cancel()
-	if err := f.reach(ctx, client); err != nil {
+	var saved feedTold
+	if len(state) > 0 {
+		if err := json.Unmarshal(state, &saved); err != nil {
+			return fmt.Errorf("the feed's state is damaged: %w", err)
+		}
+	}
+	told := func(context.Context, *kadm.Client) (string, error) {
+		if saved.Topic != f.topic {
+			return "", nil
+		}
+		return "rows up to the epoch that the run goes on from", nil
+	}
+	if err := f.reach(ctx, client, told); err != nil {
 		return err
 	}
 	return f.announce(func(r *kgo.Record) { f.produce(running, r) })
@@ -94,7 +113,10 @@ func (f *Feed) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) {
 	if err := f.client.Flush(ctx); err != nil {
 		return nil, fmt.Errorf("waiting for Kafka to take the feed: %w", err)
 	}
-	return nil, f.failure()
+	if err := f.failure(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(feedTold{f.topic})
 }
 
 // Close closes the client.

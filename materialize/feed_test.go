@@ -72,6 +72,7 @@ func feedConforms(t *testing.T, address string) {
 	}
 	t.Run("topics", func(t *testing.T) { feedTopicsMade(t, address) })
 	t.Run("missing", func(t *testing.T) { feedMissing(t, address) })
+	t.Run("deleted", func(t *testing.T) { feedDeleted(t, address) })
 }
 
 func TestFeedFakeConforms(t *testing.T) { feedConforms(t, fakeKafka(t)) }
@@ -276,6 +277,37 @@ func feedTopicsMade(t *testing.T, address string) {
 		if values["retention.ms"] != "-1" || values["cleanup.policy"] != "delete" {
 			t.Errorf("%s: retention.ms %s, cleanup.policy %s", name, values["retention.ms"], values["cleanup.policy"])
 		}
+	}
+}
+
+// A topic that was deleted is not made anew where the state says that rows were told to it.
+func feedDeleted(t *testing.T, address string) {
+	plan := planOf(t, "feed", own("deleted"), "json")
+	f := toFeed(t, address, plan, 1)
+	defer f.Close()
+	state, err := f.Checkpoint(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answers, err := kadm.NewClient(f.client).DeleteTopics(t.Context(), plan.Sinks.Feed.Topic); err != nil || answers.Error() != nil {
+		t.Fatal(err, answers.Error())
+	}
+	again := func(plan *pipeline.Plan, state []byte) error {
+		next, err := NewFeed(plan, f.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer next.Close()
+		return next.Restore(t.Context(), state)
+	}
+	if err := again(plan, state); err == nil || !strings.Contains(err.Error(), "is gone") || !strings.Contains(err.Error(), "--state") {
+		t.Error(err)
+	}
+	if err := again(planOf(t, "feed", own("another"), "json"), state); err != nil {
+		t.Errorf("another topic: %v", err)
+	}
+	if err := again(plan, nil); err != nil {
+		t.Errorf("from the beginning: %v", err)
 	}
 }
 

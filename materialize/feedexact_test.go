@@ -169,6 +169,7 @@ func exactConforms(t *testing.T, address string) {
 	t.Run("failing", func(t *testing.T) { exactFailing(t, address) })
 	t.Run("fencing", func(t *testing.T) { exactFencing(t, address) })
 	t.Run("back", func(t *testing.T) { exactBack(t, address) })
+	t.Run("deleted", func(t *testing.T) { exactDeleted(t, address) })
 }
 
 func TestExactFeedFakeConforms(t *testing.T) { exactConforms(t, fakeKafka(t)) }
@@ -354,6 +355,51 @@ func exactBack(t *testing.T, address string) {
 			want, others = "0/0/0 0/1/0 0/1/0 0/1/1 0/2/0 1/0/0 1/1/0 1/1/0 1/1/1 1/2/0", 20
 		}
 		back.sees(address, fmt.Sprintf("quiet %t", quiet), want, others)
+	}
+}
+
+// A topic that was deleted is not made anew where something was committed to it, at the
+// start nor later; where somebody has made an empty one the run goes on.
+func exactDeleted(t *testing.T, address string) {
+	plan := planOf(t, "feed", own("deleted"), "protobuf")
+	client, err := kgo.NewClient(kgo.SeedBrokers(address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	remove := func() {
+		if answers, err := admin.DeleteTopics(t.Context(), plan.Sinks.Feed.Topic); err != nil || answers.Error() != nil {
+			t.Fatal(err, answers.Error())
+		}
+	}
+	toExact(t, address, plan, 1, nil)
+	remove()
+	e := toExact(t, address, plan, 2, nil) // nothing was told
+	e.rows(noon, 0)
+	p := e.seal()
+	if err := e.Commit(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	remove()
+	next, err := NewExactFeed(plan, e.exact)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	for what, f := range map[string]*ExactFeed{"the run": e.ExactFeed, "the next": next} {
+		if _, err := f.Fence(t.Context()); err == nil || !strings.Contains(err.Error(), "is gone") || !strings.Contains(err.Error(), "epoch 1 of incarnation 2") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if missing, err := lacks(t.Context(), admin, plan.Sinks.Feed.Topic); err != nil || !missing {
+		t.Errorf("it was made: %v", err)
+	}
+	if _, err := admin.CreateTopic(t.Context(), 2, -1, nil, plan.Sinks.Feed.Topic); err != nil {
+		t.Fatal(err)
+	}
+	if c := toExact(t, address, plan, 3, nil).fenced(); !p.Is(c) {
+		t.Errorf("committed is %s", c)
 	}
 }
 

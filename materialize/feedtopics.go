@@ -52,8 +52,8 @@ func newFeedTopics(plan *pipeline.Plan, o FeedOptions) (feedTopics, error) {
 
 // reach makes the topics that are missing. The first call waits for the brokers and
 // finds out how many partitions the feed has; one beside Write changes nothing of it,
-// and does not wait.
-func (f *feedTopics) reach(ctx context.Context, client *kgo.Client) error {
+// and does not wait. Told says what the feed's topic is to hold; empty: nothing.
+func (f *feedTopics) reach(ctx context.Context, client *kgo.Client, told func(context.Context, *kadm.Client) (string, error)) error {
 	for err := client.Ping(ctx); err != nil; err = client.Ping(ctx) {
 		if f.partitions > 0 || !away(err) || sleep(ctx, retryAfter) != nil {
 			return fmt.Errorf("no Kafka broker for the feed answers: %w", err)
@@ -64,6 +64,9 @@ func (f *feedTopics) reach(ctx context.Context, client *kgo.Client) error {
 		partitions := int32(1)
 		if topic == f.topic {
 			partitions = int32(f.options.Shards)
+			if err := f.stays(ctx, admin, told); err != nil {
+				return err
+			}
 		}
 		found, err := haveTopic(ctx, admin, topic, partitions, "delete")
 		if err != nil {
@@ -74,6 +77,32 @@ func (f *feedTopics) reach(ctx context.Context, client *kgo.Client) error {
 		}
 	}
 	return nil
+}
+
+// stays refuses to make the feed's topic anew where it was deleted: readers would lack
+// what was told, and nobody would know.
+func (f *feedTopics) stays(ctx context.Context, admin *kadm.Client, told func(context.Context, *kadm.Client) (string, error)) error {
+	if missing, err := lacks(ctx, admin, f.topic); err != nil || !missing {
+		return err
+	}
+	what, err := told(ctx, admin)
+	if err != nil || what == "" {
+		return err
+	}
+	return fmt.Errorf(`the feed's topic %s is gone: the brokers have none of that name, but it was told %s. Ways out:
+  the brokers are others than before, or the topic has another name now: name them (--brokers, sinks: feed: topic)
+  what it held is not needed: make an empty topic of that name with %d partitions; the run goes on with the rows that come
+  all is to be told again: begin with a state of its own (--state), and a group of its own (--group)`, f.topic, what, f.options.Shards)
+}
+
+// lacks tells whether the brokers would make a topic since there is none. Whether this
+// user may is found out when it is made.
+func lacks(ctx context.Context, admin *kadm.Client, topic string) (bool, error) {
+	answers, err := admin.ValidateCreateTopics(ctx, 1, -1, nil, topic)
+	if err != nil {
+		return false, fmt.Errorf("looking for the topic %s: %w", topic, err)
+	}
+	return answers[topic].Err == nil, nil
 }
 
 // away tells whether an error is that brokers cannot be reached, or are not ready yet.

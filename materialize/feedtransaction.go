@@ -70,8 +70,27 @@ func versions() *kversion.Versions {
 // transactionalID names the producer that only one process has at a time.
 func (f *ExactFeed) transactionalID() string { return "hextide." + f.plan.Name + "." + f.exact.Group }
 
+// committedTo says what was committed last to the feed's topic under the group, whether
+// the topic is there or not.
+func (f *ExactFeed) committedTo(ctx context.Context, admin *kadm.Client) (string, error) {
+	last := f.last
+	if last == nil {
+		if missing, err := lacks(ctx, admin, f.epochsTopic()); err != nil || missing {
+			return "", err
+		}
+		var err error
+		if last, _, err = lastEpoch(ctx, f.options.Client, f.epochsTopic(), f.exact.Group, f.exact.Source); err != nil {
+			return "", err
+		}
+	}
+	if last == nil || len(last.Told) == 0 {
+		return "", nil
+	}
+	return fmt.Sprintf("rows up to %s (%s says so)", last.metadata(), f.epochsTopic()), nil
+}
+
 func (f *ExactFeed) fence(ctx context.Context, client *kgo.Client, timeout time.Duration) (*stream.Committed, error) {
-	if err := f.reach(ctx, client); err != nil {
+	if err := f.reach(ctx, client, f.committedTo); err != nil {
 		return nil, err
 	}
 	if _, err := haveTopic(ctx, kadm.NewClient(client), f.epochsTopic(), 1, "compact"); err != nil {

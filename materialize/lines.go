@@ -18,12 +18,43 @@ type lines struct {
 	dir    string
 	folder string
 	files  []string // finished, relative to dir
+	bytes  []int64  // of each
 	out    *os.File
 	buffer *bufio.Writer
 	broken error // a file could not be finished: lines of it are nowhere else
 }
 
 func newLines(dir, folder string) *lines { return &lines{dir: dir, folder: folder} }
+
+// none tells whether there are files of which none is there: they are in another place.
+func (l *lines) none(files []string) bool {
+	for _, name := range files {
+		if _, err := os.Stat(filepath.Join(l.dir, name)); !errors.Is(err, os.ErrNotExist) {
+			return false
+		}
+	}
+	return len(files) > 0
+}
+
+// resume goes on from the files of a checkpoint, which must be there as they were
+// written. Checkpoints of older programs do not have the sizes.
+func (l *lines) resume(files []string, bytes []int64) error {
+	known := len(bytes) == len(files)
+	for i, name := range files {
+		path := filepath.Join(l.dir, filepath.FromSlash(name))
+		info, err := os.Stat(path)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			return fmt.Errorf("%s is missing, which was written before: put it back", path)
+		case err != nil:
+			return fmt.Errorf("looking at a file that was written before: %w", err)
+		case known && info.Size() != bytes[i]:
+			return fmt.Errorf("%s has %d bytes, not the %d that were written: put it back as it was", path, info.Size(), bytes[i])
+		}
+		l.files, l.bytes = append(l.files, name), append(l.bytes, info.Size())
+	}
+	return nil
+}
 
 func (l *lines) name() string {
 	return filepath.ToSlash(filepath.Join(l.folder, fmt.Sprintf("part-%05d.jsonl", len(l.files))))
@@ -57,7 +88,14 @@ func (l *lines) finish() error {
 		return l.broken
 	}
 	name := l.name()
-	err := errors.Join(l.buffer.Flush(), l.out.Sync(), l.out.Close())
+	size := int64(0)
+	err := l.buffer.Flush()
+	if info, failed := l.out.Stat(); failed == nil {
+		size = info.Size()
+	} else {
+		err = errors.Join(err, failed)
+	}
+	err = errors.Join(err, l.out.Sync(), l.out.Close())
 	l.out, l.buffer = nil, nil
 	if err == nil {
 		err = syncFolders(l.dir, l.folder)
@@ -66,7 +104,7 @@ func (l *lines) finish() error {
 		l.broken = fmt.Errorf("finishing %s: %w", filepath.Join(l.dir, name), err)
 		return l.broken
 	}
-	l.files = append(l.files, name)
+	l.files, l.bytes = append(l.files, name), append(l.bytes, size)
 	return nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 
 	"github.com/hextide/hextide/stream"
 )
@@ -30,11 +32,15 @@ func (r *Records) Name() string { return "records" }
 
 // recordsState lists the files that are finished.
 type recordsState struct {
-	Dead []string `json:"dead"`
-	Late []string `json:"late"`
+	Dead      []string `json:"dead"`
+	Late      []string `json:"late"`
+	DeadBytes []int64  `json:"dead_bytes,omitempty"` // of each
+	LateBytes []int64  `json:"late_bytes,omitempty"`
 }
 
-// Restore goes on from a checkpoint: files that it does not list are deleted.
+// Restore goes on from a checkpoint: files that it lists must be there as they were, and
+// others are deleted. Where none of them is there the run goes on from a copy of the
+// state, or on another machine, and begins a list of its own.
 func (r *Records) Restore(ctx context.Context, state []byte) error {
 	var saved recordsState
 	if state != nil {
@@ -42,9 +48,15 @@ func (r *Records) Restore(ctx context.Context, state []byte) error {
 			return fmt.Errorf("the list of dead letters is damaged: %w", err)
 		}
 	}
-	r.dead.files, r.late.files = saved.Dead, saved.Late
+	if all := slices.Concat(saved.Dead, saved.Late); r.dead.none(all) {
+		slog.Warn("the dead letters and late records so far are not in this place: those that come are written here", "folder", r.dir, "files", len(all))
+		saved = recordsState{}
+	}
+	if err := errors.Join(r.dead.resume(saved.Dead, saved.DeadBytes), r.late.resume(saved.Late, saved.LateBytes)); err != nil {
+		return fmt.Errorf("%w; or, where they are not needed, move the folders dead and late of %s away: the run then begins new ones", err, r.dir)
+	}
 	listed := map[string]bool{}
-	for _, name := range append(append([]string{}, saved.Dead...), saved.Late...) {
+	for _, name := range slices.Concat(saved.Dead, saved.Late) {
 		listed[name] = true
 	}
 	if err := removeUnlisted(r.dir, []string{r.dead.folder, r.late.folder}, listed); err != nil {
@@ -83,7 +95,7 @@ func (r *Records) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) {
 	if err := errors.Join(r.dead.finish(), r.late.finish()); err != nil {
 		return nil, fmt.Errorf("finishing dead letters and late records of %s: %w", r.dir, err)
 	}
-	return json.Marshal(recordsState{r.dead.files, r.late.files})
+	return json.Marshal(recordsState{r.dead.files, r.late.files, r.dead.bytes, r.late.bytes})
 }
 
 // Close gives up what has not been checkpointed.

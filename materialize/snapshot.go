@@ -50,9 +50,8 @@ type snapshotState struct {
 	Hash  string        `json:"hash"`
 	Rows  int64         `json:"rows"`
 	Next  int           `json:"next"` // number of the next file
-	Dead  []string      `json:"dead"`
-	Late  []string      `json:"late"`
 	Wait  []pendingRows `json:"wait"` // provisional rows that are not final yet
+	recordsState
 }
 
 var _ stream.Sink = (*Snapshot)(nil)
@@ -91,7 +90,7 @@ func (s *Snapshot) Restore(ctx context.Context, state []byte) error {
 		s.crew.rows = s.state.Rows
 	}
 	listed := map[string]bool{}
-	if err := present(s.dir, s.state.Parts); err != nil {
+	if err := errors.Join(present(s.dir, s.state.Parts), s.dead.resume(s.state.Dead, s.state.DeadBytes), s.late.resume(s.state.Late, s.state.LateBytes)); err != nil {
 		return err
 	}
 	for _, p := range s.state.Parts {
@@ -103,7 +102,6 @@ func (s *Snapshot) Restore(ctx context.Context, state []byte) error {
 	for _, wait := range s.state.Wait {
 		s.pending.restore(wait)
 	}
-	s.dead.files, s.late.files = s.state.Dead, s.state.Late
 	if err := removeUnlisted(s.dir, []string{rowsFolder, "dead", "late"}, listed); err != nil {
 		return fmt.Errorf("clearing unfinished files of %s: %w", s.dir, err)
 	}
@@ -249,7 +247,7 @@ func (s *Snapshot) Checkpoint(ctx context.Context, epoch int64) ([]byte, error) 
 	if err := errors.Join(s.dead.finish(), s.late.finish()); err != nil {
 		return nil, fmt.Errorf("finishing dead letters and late records of %s: %w", s.dir, err)
 	}
-	s.state.Dead, s.state.Late = s.dead.files, s.late.files
+	s.state.recordsState = recordsState{s.dead.files, s.late.files, s.dead.bytes, s.late.bytes}
 	s.state.Plan = s.plan.Hash
 	s.state.Hash, s.state.Rows, s.state.Wait = s.crew.hash.String(), s.crew.rows, s.pending.save()
 	state, err := json.Marshal(s.state)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hextide/hextide/internal/testserver"
 	"github.com/hextide/hextide/statebackend"
 	"github.com/hextide/hextide/stream"
 )
@@ -185,4 +186,29 @@ func TestDamagedEpochsOfRun(t *testing.T) {
 	agree(t, manifest(t, want).Counts.Rows, "kafka://"+brokers+"/"+name+".rows", want)
 	once(t, brokers, name+".rows") // what the damaged epochs told is not told again
 	groupAgrees(t, brokers, "hextide-"+name, name, state)
+}
+
+// A newest pointer that is gone as if it had never been is missed by what Kafka says was
+// committed: the run is refused, with both epochs, and goes on once it is put back.
+func TestNewestPointerIsGone(t *testing.T) {
+	t.Parallel()
+	e := newExactly(t, testserver.Kafka(t))
+	var l *life
+	lives := 0
+	untilKilled(t, stream.CrashAfterCommit+"/3", func(variables []string) *process {
+		lives++
+		l = e.life(t, fmt.Sprint("gone-", lives))
+		return l.run(variables)
+	})
+	epoch, files := newestFiles(t, l.state())
+	away := filepath.Join(t.TempDir(), "pointer")
+	check(t, os.Rename(files["pointer"], away))
+	refused := l.run(nil)
+	if code := refused.wait(); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	complains(t, refused, "disagree", fmt.Sprintf("holds epoch %d of incarnation 1", epoch-1), fmt.Sprintf("committed was epoch %d of incarnation 1", epoch), "pointers/EPOCH.json")
+	check(t, os.Rename(away, files["pointer"]))
+	l.done(l.run(nil))
+	l.like()
 }

@@ -69,6 +69,7 @@ func (s *feedSettings) hinted(plan *pipeline.Plan, err error) error {
 	return fmt.Errorf(`%w
 Committed is what the consumer group %s and the topic %s.epochs say. To go on would lose rows or tell some twice. Ways out:
   the state is another's, or an old copy: give the one that belongs to the group (--state)
+  the state has lost its newest pointer (pointers/EPOCH.json, of the epoch that was committed): put that back
   the group is another's: give the state one of its own (--group)
   the group's offsets were changed by hand: set them back to what the epoch says
   the group has no positions: they are of another topic (--topic), or have expired
