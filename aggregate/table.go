@@ -70,6 +70,12 @@ func (t *Table) Add(c geo.Cell) (slot int32, added bool) {
 	return slot, true
 }
 
+// Clear forgets all cells: the next ones get the slots 0, 1 and so on.
+func (t *Table) Clear() {
+	clear(t.index)
+	t.cells, t.free = t.cells[:0], t.free[:0]
+}
+
 // Full tells that the next cell makes the table grow: the time to look for slots
 // that are no longer used.
 func (t *Table) Full() bool { return 2*(t.Len()+1) > len(t.index) }

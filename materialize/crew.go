@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/hextide/hextide/aggregate"
 	"github.com/hextide/hextide/pipeline"
 	"github.com/hextide/hextide/stream"
 	"golang.org/x/sync/errgroup"
@@ -67,7 +68,7 @@ const syncers = 16
 func newCrew(dir string, l *layout, plan *pipeline.Plan) *crew {
 	c := &crew{dir: dir, plan: plan, hash: stream.NewContentHash(plan), idle: make(chan *encoder, runtime.GOMAXPROCS(0))}
 	for range cap(c.idle) {
-		c.idle <- &encoder{layout: l}
+		c.idle <- &encoder{layout: l, places: cellDictionary{cells: aggregate.NewTable()}}
 	}
 	return c
 }
@@ -143,6 +144,7 @@ func (c *crew) write(e *encoder, b *batch) error {
 	if _, err := out.Write(content); err != nil {
 		return errors.Join(err, out.Close())
 	}
+	writeBack(out)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.open < maxOpen {

@@ -8,7 +8,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
-	"github.com/hextide/hextide/geo"
+	"github.com/hextide/hextide/aggregate"
 	"github.com/hextide/hextide/stream"
 )
 
@@ -25,46 +25,30 @@ type dictionary[T comparable] struct {
 	number map[T]int32 // of a value in values
 }
 
-func (d *dictionary[T]) reset() {
-	if d.number == nil {
-		d.number = map[T]int32{}
-	}
-	clear(d.number)
-	d.values, d.rows = d.values[:0], d.rows[:0]
-}
-
-// of finds the number of a value, which may be new.
-func (d *dictionary[T]) of(value T) int32 {
-	n, is := d.number[value]
-	if !is {
-		n = int32(len(d.values))
-		d.number[value] = n
-		d.values = append(d.values, value)
-	}
-	return n
-}
-
 // cellDictionary is that of the cells of a row group, as numbers and as names.
 type cellDictionary struct {
-	dictionary[geo.Cell]
+	cells   *aggregate.Table // their slots are their numbers
+	rows    []int32
 	ints    []int64 // the cells
 	digits  []byte  // of their names, one after another
 	offsets []int32
 }
 
-// ofCells fills the dictionary and tells whether there are at least so many rows
-// for each distinct cell; where not, it is not filled.
-func (d *cellDictionary) ofCells(blocks []*stream.Rows, each int) bool {
-	d.reset()
+// fill fills the dictionary and tells whether there are at least so many rows for
+// each distinct cell; where not, it is not filled.
+func (d *cellDictionary) fill(blocks []*stream.Rows, each int) bool {
+	d.cells.Clear()
+	d.rows = d.rows[:0]
 	rows := 0
 	for _, r := range blocks {
 		rows += len(r.Cells)
 	}
 	for _, r := range blocks {
 		for _, c := range r.Cells {
-			d.rows = append(d.rows, d.of(c))
+			n, _ := d.cells.Add(c)
+			d.rows = append(d.rows, n)
 		}
-		if len(d.values)*each > rows {
+		if d.cells.Len()*each > rows {
 			return false
 		}
 	}
@@ -74,8 +58,8 @@ func (d *cellDictionary) ofCells(blocks []*stream.Rows, each int) bool {
 // numbers are the distinct cells as an array.
 func (d *cellDictionary) numbers() arrow.Array {
 	d.ints = d.ints[:0]
-	for _, c := range d.values {
-		d.ints = append(d.ints, int64(c))
+	for n := range d.cells.Slots() {
+		d.ints = append(d.ints, int64(d.cells.Cell(int32(n))))
 	}
 	return plainArray(arrow.PrimitiveTypes.Int64, len(d.ints), arrow.GetBytes(d.ints))
 }
@@ -83,18 +67,28 @@ func (d *cellDictionary) numbers() arrow.Array {
 // names are the distinct cells in hexadecimal digits as an array.
 func (d *cellDictionary) names() arrow.Array {
 	d.digits, d.offsets = d.digits[:0], append(d.offsets[:0], 0)
-	for _, c := range d.values {
-		d.digits = appendName(d.digits, c)
+	for n := range d.cells.Slots() {
+		d.digits = appendName(d.digits, d.cells.Cell(int32(n)))
 		d.offsets = append(d.offsets, int32(len(d.digits)))
 	}
-	return plainArray(arrow.BinaryTypes.String, len(d.values), arrow.GetBytes(d.offsets), d.digits)
+	return plainArray(arrow.BinaryTypes.String, d.cells.Slots(), arrow.GetBytes(d.offsets), d.digits)
 }
 
 // perBlock fills the dictionary of a column whose value is one for a whole block.
 func perBlock[T comparable](d *dictionary[T], blocks []*stream.Rows, of func(*stream.Rows) T) {
-	d.reset()
+	if d.number == nil {
+		d.number = map[T]int32{}
+	}
+	clear(d.number)
+	d.values, d.rows = d.values[:0], d.rows[:0]
 	for _, r := range blocks {
-		n := d.of(of(r))
+		value := of(r)
+		n, is := d.number[value]
+		if !is {
+			n = int32(len(d.values))
+			d.number[value] = n
+			d.values = append(d.values, value)
+		}
 		for range r.Cells {
 			d.rows = append(d.rows, n)
 		}

@@ -115,7 +115,7 @@ func (e *encoder) encode(blocks []*stream.Rows) ([]byte, error) {
 	e.out.Reset()
 	groups := rowGroups(blocks)
 	properties := e.layout.plain
-	if e.indexed = e.places.ofCells(groups[0], seldom); e.indexed {
+	if e.indexed = e.places.fill(groups[0], seldom); e.indexed {
 		properties = e.layout.indexed
 	}
 	writer, err := file.NewParquetWriterWithError(&e.out, e.layout.root, properties)
@@ -124,7 +124,7 @@ func (e *encoder) encode(blocks []*stream.Rows) ([]byte, error) {
 	}
 	for i, group := range groups {
 		if e.indexed && i > 0 {
-			e.places.ofCells(group, 0)
+			e.places.fill(group, 0)
 		}
 		if err := e.group(writer, group); err != nil {
 			return nil, err
