@@ -126,6 +126,7 @@ func (r *Redis) Restore(ctx context.Context, state []byte) error {
 	}
 	ctx, r.work.stop = context.WithCancel(context.WithoutCancel(ctx))
 	r.work.Go(func() { r.write(ctx) })
+	r.work.Go(func() { r.watchEvictions(ctx) })
 	if r.options.Kept != nil {
 		r.work.Go(func() { r.keepFull(ctx) })
 	}

@@ -30,6 +30,7 @@ type refilling struct {
 	due     bool          // it has been, and is not filled again
 	own     int64         // times that it was filled again because it was found empty
 	asked   int64         // and because somebody asked for it
+	evicted evictions
 }
 
 func newRefilling() refilling {

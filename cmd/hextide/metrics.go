@@ -66,6 +66,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		send(prometheus.GaugeValue, "redis_waiting", "Entities whose newest row Redis does not have yet.", float64(waiting))
 		send(prometheus.CounterValue, "redis_dropped_total", "Rows given up because too many waited for Redis.", float64(dropped))
 		send(prometheus.CounterValue, "redis_rows_total", "Rows written to Redis.", float64(written))
+		send(prometheus.CounterValue, "redis_evicted_keys_total", "Keys that Redis has given up for lack of memory since the run began, whosever they were.", float64(c.run.redis.Evicted()))
 		own, asked := c.run.redis.Refills()
 		send(prometheus.CounterValue, "redis_refills_total", "Times that Redis was filled again from the serving store.", float64(own), "cause", "emptied")
 		send(prometheus.CounterValue, "redis_refills_total", "Times that Redis was filled again from the serving store.", float64(asked), "cause", "command")
