@@ -92,7 +92,7 @@ func (t *Table) Keep(used func(slot int32) bool) {
 }
 
 // start is where a cell's search begins.
-func (t *Table) start(c geo.Cell) uint64 { return uint64(c) * 0x9e3779b97f4a7c15 >> t.shift }
+func (t *Table) start(c geo.Cell) uint64 { return c.Hash() >> t.shift }
 
 // resize builds an index of a size, a power of two.
 func (t *Table) resize(size int) {

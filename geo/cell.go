@@ -64,6 +64,14 @@ func (c Cell) Resolution() int { return int(c>>levelShift) & 15 }
 // BaseCell returns the number, 0 to 121, of the cell of resolution 0 whose descendant c is.
 func (c Cell) BaseCell() int { return int(c>>baseShift) & 127 }
 
+// Hash spreads cells over 64 bits, the upper ones best. Cells of one region have
+// most bits in common and differ in regular steps, which one multiplication alone
+// maps to regular steps again; so there are two with the halves folded between.
+func (c Cell) Hash() uint64 {
+	h := uint64(c) * 0x9e3779b97f4a7c15
+	return (h ^ h>>32) * 0xd6e8feb86659fd93
+}
+
 func (c Cell) base() uint8 { return uint8(c>>baseShift) & 127 }
 
 // IsPentagon reports that c is one of the twelve pentagons of its resolution.

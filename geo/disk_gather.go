@@ -275,7 +275,7 @@ func newCellSet(room int, cells []Cell) cellSet {
 // add reports whether the cell was not in the set before.
 func (s cellSet) add(c Cell) bool {
 	mask := uint64(len(s) - 1)
-	for i := uint64(c) * 0x9e3779b97f4a7c15 >> 32; ; i++ {
+	for i := c.Hash() >> 32; ; i++ {
 		switch s[i&mask] {
 		case 0:
 			s[i&mask] = c

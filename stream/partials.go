@@ -146,7 +146,7 @@ func (p *paneTable) reset() {
 }
 
 // slot is where a cell's search begins.
-func (p *paneTable) slot(c geo.Cell) uint64 { return uint64(c) * 0x9e3779b97f4a7c15 >> p.shift }
+func (p *paneTable) slot(c geo.Cell) uint64 { return c.Hash() >> p.shift }
 
 // row finds a cell's row, or adds one of identities.
 func (p *paneTable) row(c geo.Cell, measures []aggregate.Measure) int32 {

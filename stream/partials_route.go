@@ -89,7 +89,7 @@ func (r *routes) route(n int) []geo.Territory {
 	return r.targets[start:r.ends[n]]
 }
 
-func (r *routes) slot(c geo.Cell) uint64 { return uint64(c) * 0x9e3779b97f4a7c15 >> r.shift }
+func (r *routes) slot(c geo.Cell) uint64 { return c.Hash() >> r.shift }
 
 func (r *routes) rehash() {
 	r.slots = make([]uint32, 4*len(r.slots))
