@@ -114,6 +114,9 @@ func (s *State) GoOn(ctx context.Context, committed *stream.Committed) (*stream.
 	}
 	if p != nil {
 		p.Rewound = rewound
+		if err := s.replaced(p.Incarnation); err != nil {
+			return nil, err // since the look above, by one that has committed meanwhile
+		}
 	}
 	err = s.void(ctx)
 	if err == nil {
@@ -211,10 +214,18 @@ func (s *State) folder() *Folder {
 // fenced tells whether another process has taken the state over.
 func (s *State) fenced(ctx context.Context) error {
 	newest, _, err := s.incarnations(ctx)
-	if err == nil && newest > s.incarnation {
-		err = fmt.Errorf("%w: this one is incarnation %d, the newest is %d", stream.ErrFenced, s.incarnation, newest)
+	if err == nil {
+		err = s.replaced(newest)
 	}
 	return err
+}
+
+// replaced is the error of a process where there is a newer incarnation than its own.
+func (s *State) replaced(newest int64) error {
+	if newest > s.incarnation {
+		return fmt.Errorf("%w: this one is incarnation %d, the newest is %d", stream.ErrFenced, s.incarnation, newest)
+	}
+	return nil
 }
 
 func objectPath(o stream.Object) string { return path.Join(objectsName, o.Name) }

@@ -367,6 +367,34 @@ func TestReplacedWhileItLooks(t *testing.T) {
 	}
 }
 
+// A process that is replaced after it has found the newest epoch to be what was
+// committed does not go on from what its successor has committed since.
+func TestReplacedOnceItAgrees(t *testing.T) {
+	s := bucket(t, testserver.NewS3(t), "p")
+	epochs(t, s, 3)
+	slow := &overtaken{Store: s}
+	old := Open(slow, Options{Pipeline: "p", Grace: time.Hour})
+	if _, err := old.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p, err := old.Pointer(t.Context(), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow.over = func() {
+		successor := Open(s, Options{Pipeline: "p", Grace: time.Hour})
+		if _, _, err := begin(t.Context(), successor); err != nil {
+			t.Fatal(err)
+		}
+		if err := commit(successor, 4); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p, err := old.GoOn(t.Context(), p.Commits()); !errors.Is(err, stream.ErrFenced) {
+		t.Errorf("goes on from %+v, %v", p, err)
+	}
+}
+
 // What a process writes that has replaced another is safe from that one, whatever
 // their clocks say.
 func TestSuccessorsObjectsStay(t *testing.T) {
