@@ -8,7 +8,7 @@ GOFLAGS_BUILD := -trimpath -ldflags "-X main.version=$(VERSION)"
 DATA ?= ../shared/data/sf-taxi-2008-05-18_22.csv.gz
 
 .PHONY: build test install vet lint go-test nightly web-build web-check web-test page-test notebook state-test \
-	bench bench-live bench-state proto proto-check demo clean help
+	bench bench-live bench-state bench-kafka proto proto-check demo clean help
 
 build: ## build bin/hextide
 	go build $(GOFLAGS_BUILD) -o bin/hextide ./cmd/hextide
@@ -70,6 +70,9 @@ bench: build ## ratios: cells against h3-go, rings and windows, J1 and J3 agains
 
 bench-state: ## checkpoints and restarts with a large state, and what they cost
 	go run ./bench state
+
+bench-kafka: install build ## the same beside a real Kafka, restarts after SIGKILL, and the age of a feed's rows
+	scripts/with-servers.sh bash -c 'go run ./bench kafka --brokers "$$HEXTIDE_TEST_KAFKA"'
 
 bench-live: install build ## lookups and freshness under load, over a real Kafka; DATA=FILE
 	scripts/with-servers.sh bash -c 'go run ./bench live --data $(DATA) --brokers "$$HEXTIDE_TEST_KAFKA"'

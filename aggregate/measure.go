@@ -1,6 +1,10 @@
 package aggregate
 
-import "github.com/hextide/hextide/exact"
+import (
+	"slices"
+
+	"github.com/hextide/hextide/exact"
+)
 
 // MeasureKind says how two values of a measure merge.
 type MeasureKind uint8
@@ -37,17 +41,18 @@ func (c *MeasureColumn) Sum(i int) exact.Int128 {
 	return exact.Int128{Hi: c.Hi[i], Lo: c.Lo[i]}
 }
 
-// Picked are the values of some entries, in their order.
-func (c *MeasureColumn) Picked(entries []int32) MeasureColumn {
-	p := MeasureColumn{Lo: make([]uint64, len(entries))}
-	for i, from := range entries {
-		p.Lo[i] = c.Lo[from]
+// Pick makes the column that of some entries of another, in their order.
+func (c *MeasureColumn) Pick(from *MeasureColumn, entries []int32) {
+	c.Lo = slices.Grow(c.Lo[:0], len(entries))
+	for _, i := range entries {
+		c.Lo = append(c.Lo, from.Lo[i])
 	}
-	if c.Hi != nil {
-		p.Hi = make([]int64, len(entries))
-		for i, from := range entries {
-			p.Hi[i] = c.Hi[from]
-		}
+	if from.Hi == nil {
+		c.Hi = nil
+		return
 	}
-	return p
+	c.Hi = make([]int64, len(entries))
+	for to, i := range entries {
+		c.Hi[to] = from.Hi[i]
+	}
 }

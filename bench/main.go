@@ -8,9 +8,13 @@
 //	                                      against an empty gRPC handler
 //
 //	go run ./bench state                  checkpoints, restarts and what they cost,
-//	                                      with a gigabyte of state
+//	                                      with a gigabyte of state: the core in
+//	                                      this process
+//	go run ./bench kafka                  the same of the program beside a broker,
+//	                                      and how soon a feed's rows can be read
 //
-// backfill and live want bin/hextide; live wants a real Kafka broker (scripts/kafka.sh).
+// backfill, live and kafka want bin/hextide; live and kafka want a real Kafka broker
+// (scripts/kafka.sh).
 package main
 
 import (
@@ -33,10 +37,10 @@ func main() {
 
 func run(ctx context.Context, arguments []string) error {
 	commands := map[string]func(context.Context, *flag.FlagSet, []string) error{
-		"backfill": backfill, "windows": windows, "live": live, "state": state, "empty": empty,
+		"backfill": backfill, "windows": windows, "live": live, "state": state, "kafka": kafka, "empty": empty,
 	}
 	if len(arguments) == 0 || commands[arguments[0]] == nil {
-		return fmt.Errorf("usage: bench backfill|windows|live|state --data FILE")
+		return fmt.Errorf("usage: bench backfill|windows|live|state|kafka [flags]")
 	}
 	return commands[arguments[0]](ctx, flag.NewFlagSet(arguments[0], flag.ExitOnError), arguments[1:])
 }

@@ -165,12 +165,7 @@ func (k *kept) fill(ctx context.Context) error {
 }
 
 func (k *kept) newest(ctx context.Context) (*stream.Pointer, error) {
-	s := statebackend.Open(statebackend.NewFolder(vfs.Default, filepath.Join(k.folder, "state")), statebackend.Options{Pipeline: "kept"})
-	epochs, err := s.Pointers(ctx)
-	if err != nil || len(epochs) == 0 {
-		return nil, errors.Join(err, errors.New("no epoch is kept"))
-	}
-	return s.Pointer(ctx, epochs[len(epochs)-1])
+	return newestPointer(ctx, filepath.Join(k.folder, "state"), "kept")
 }
 
 // steady measures the checkpoints of a run at a rate.

@@ -59,7 +59,11 @@ func recordsOf(g *stream.Generation) ([]record, error) {
 
 // encodeTable makes an SST of records, sorted by key.
 func encodeTable(records []record) ([]byte, error) {
-	out := &memory{}
+	size := 0
+	for i := range records {
+		size += int(records[i].bytes())
+	}
+	out := &memory{content: make([]byte, 0, size+size/16+4096)} // nearly always enough
 	w := sstable.NewWriter(out, sstable.WriterOptions{BlockSize: 64 << 10, TableFormat: sstable.TableFormatPebblev4})
 	for i := range records {
 		r, err := &records[i], error(nil)

@@ -31,8 +31,8 @@ func (d *Delta) Whole() bool { return d.since == Everything }
 // lacks tells whether what changed last in a version belongs to the delta.
 func (d *Delta) lacks(version int64) bool { return version > d.since }
 
-// add adds an entry whose value is encoded later, on another goroutine: it may
-// read nothing that the machine still changes.
+// add adds an entry whose value is encoded later, on another goroutine, one value
+// after the other: it may read nothing that the machine still changes.
 func (d *Delta) add(key []byte, value func() []byte) {
 	d.parts = append(d.parts, frozen{key, value})
 }
