@@ -110,6 +110,30 @@ func comesTo(t *rapid.T, s *State, chain stream.Chain, want map[string]string) {
 	}
 }
 
+// Owners whose chains began together and change alike get new bases at different
+// epochs, none later than where a reader would read twice what it gets.
+func TestBasesAreSpread(t *testing.T) {
+	const owners, live = 64, 1 << 20
+	at := map[int64]int{}
+	for i := range owners {
+		owner, read := fmt.Sprintf("shard/%d", i), int64(live)
+		for epoch := int64(1); ; epoch++ {
+			if read += live / 16; rebase(owner, read, live) {
+				at[epoch]++
+				break
+			}
+			if read > maxReadRatio*live {
+				t.Fatalf("%s has no new base where %d bytes are read for %d", owner, read, live)
+			}
+		}
+	}
+	for epoch, bases := range at {
+		if epoch < 8 || bases > owners/3 {
+			t.Errorf("%d of %d bases at epoch %d", bases, owners, epoch)
+		}
+	}
+}
+
 // A pointer of the time when every generation was a base is read as chains of one.
 func TestPointerOfSingleObjects(t *testing.T) {
 	var p stream.Pointer
