@@ -289,7 +289,9 @@ func feedDeleted(t *testing.T, address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if answers, err := kadm.NewClient(f.client).DeleteTopics(t.Context(), plan.Sinks.Feed.Topic); err != nil || answers.Error() != nil {
+	admin, topic := kadm.NewClient(f.client), plan.Sinks.Feed.Topic
+	all := []string{topic, topic + ".dead", topic + ".late"}
+	if answers, err := admin.DeleteTopics(t.Context(), all...); err != nil || answers.Error() != nil {
 		t.Fatal(err, answers.Error())
 	}
 	again := func(plan *pipeline.Plan, state []byte) error {
@@ -302,6 +304,11 @@ func feedDeleted(t *testing.T, address string) {
 	}
 	if err := again(plan, state); err == nil || !strings.Contains(err.Error(), "is gone") || !strings.Contains(err.Error(), "--state") {
 		t.Error(err)
+	}
+	for _, topic := range all {
+		if missing, err := lacks(t.Context(), admin, topic); err != nil || !missing {
+			t.Errorf("%s was made: %v", topic, err)
+		}
 	}
 	if err := again(planOf(t, "feed", own("another"), "json"), state); err != nil {
 		t.Errorf("another topic: %v", err)

@@ -60,13 +60,13 @@ func (f *feedTopics) reach(ctx context.Context, client *kgo.Client, told func(co
 		}
 	}
 	admin := kadm.NewClient(client)
+	if err := f.stays(ctx, admin, told); err != nil { // before anything is made
+		return err
+	}
 	for _, topic := range []string{f.topic + ".dead", f.topic + ".late", f.topic} {
 		partitions := int32(1)
 		if topic == f.topic {
 			partitions = int32(f.options.Shards)
-			if err := f.stays(ctx, admin, told); err != nil {
-				return err
-			}
 		}
 		found, err := haveTopic(ctx, admin, topic, partitions, "delete")
 		if err != nil {
