@@ -11,17 +11,17 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// A transaction that takes longer than the brokers let it fails, and the next one has
-// more to hold: it would fail too, and so would all that follow. So the next one may
-// take longer: longer times as long, up to what the brokers allow, which is
-// longestTimeout unless they were told otherwise.
+// A transaction that takes longer than it may fails, and the next one has more to
+// hold: it would fail too, and so would all that follow. So the next one may take
+// longer: longer times as long, up to longestTimeout, which is what brokers allow
+// unless they were told otherwise, or to what they do allow where that is less.
 const (
 	longer         = 4
 	longestTimeout = 15 * time.Minute
 )
 
 // errSlow is the cause of the end of a transaction that took too long.
-var errSlow = errors.New("the transaction took longer than --feed-transaction-timeout")
+var errSlow = errors.New("the transaction took longer than it may (--feed-transaction-timeout)")
 
 // timeout is how long a transaction may take.
 func (f *ExactFeed) timeout() time.Duration { return time.Duration(f.stats.timeout.Load()) }
@@ -67,7 +67,7 @@ func (f *ExactFeed) grant(before, now time.Duration) {
 			"took_longer_than", before, "next_may_take", now)
 		return
 	}
-	f.exact.Logger.Error("a transaction of the feed was too slow, and the brokers allow none that takes longer: raise their transaction.max.timeout.ms and --feed-transaction-timeout, or let checkpoints be smaller (--checkpoint-interval, --feed-buffer)",
+	f.exact.Logger.Error("a transaction of the feed was too slow, and the next may not take longer: raise --feed-transaction-timeout, and the brokers' transaction.max.timeout.ms where that is less, or let checkpoints be smaller (--checkpoint-interval, --feed-buffer)",
 		"took_longer_than", before)
 }
 

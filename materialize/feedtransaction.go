@@ -187,7 +187,7 @@ func (f *ExactFeed) transact(ctx context.Context, e *feedEpoch, segments []segme
 	if err = f.run(ctx, e, value, segments); err != nil {
 		f.stats.aborted.Add(1)
 		if f.slow = context.Cause(ctx) == errSlow; f.slow {
-			err = fmt.Errorf("%w (%s): %w", errSlow, f.timeout(), err)
+			err = fmt.Errorf("%w, %s: %w", errSlow, f.timeout(), err)
 		}
 		return fmt.Errorf("the transaction of epoch %d: %w", e.Epoch, err)
 	}
