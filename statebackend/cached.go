@@ -196,7 +196,7 @@ func (c *Cached) settle(ctx context.Context, reached map[string]bool, listed []L
 
 // mend puts a generation that the store has lost there again.
 func (c *Cached) mend(ctx context.Context, name string) {
-	c.usage.mended.Add(1)
+	said := "the store has lost a generation of a retained epoch; it is put there again from this machine's disk"
 	content, err := c.local.Get(ctx, name)
 	if sum, is := namedSum(name); err == nil && (!is || checksum(content) != sum) {
 		err = ErrDamaged
@@ -204,8 +204,12 @@ func (c *Cached) mend(ctx context.Context, name string) {
 	if err == nil {
 		err = c.Store.Put(ctx, name, content)
 	}
-	c.log.Error("the store has lost a generation of a retained epoch; it is put there again from this machine's disk",
-		"store", c.Store.String(), "object", name, "error", err)
+	if err == nil {
+		c.usage.mended.Add(1)
+	} else {
+		said = "the store has lost a generation of a retained epoch; it cannot be put there again from this machine's disk"
+	}
+	c.log.Error(said, "store", c.Store.String(), "object", name, "error", err)
 }
 
 // checker is a Store that can hold an object against its checksum and size without

@@ -55,10 +55,14 @@ func (m *Mirrored) putBack(ctx context.Context, name string, content []byte, was
 	if was == nil {
 		was = ErrDamaged
 	}
-	m.usage.mended.Add(1)
+	said := "an object of the state is damaged: it is read from its second copy and put back; look at the disk"
 	err := m.first.Put(ctx, name, content)
-	m.log.Error("an object of the state is damaged: it is read from its second copy and put back; look at the disk",
-		"object", m.first.at(name), "copy", m.local.at(name), "damage", was, "error", err)
+	if err == nil {
+		m.usage.mended.Add(1)
+	} else {
+		said = "an object of the state is damaged: it is read from its second copy and cannot be put back; look at the disk"
+	}
+	m.log.Error(said, "object", m.first.at(name), "copy", m.local.at(name), "damage", was, "error", err)
 }
 
 // Check holds an object and its copy against the checksum. What is not as it was

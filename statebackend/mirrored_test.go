@@ -179,17 +179,43 @@ func TestSecondCopyIsReadLater(t *testing.T) {
 	}
 }
 
-// A disk of copies that is full or broken is counted, and stops nothing; what was
-// not copied is, once there is room.
-func TestDiskOfSecondCopiesIsFull(t *testing.T) {
-	full := true
-	second := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if full && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+// filling is a disk that takes nothing while it is full.
+func filling(disk vfs.FS, full *bool) vfs.FS {
+	return errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if *full && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
 			return errors.New("no space left on device")
 		}
 		return nil
 	}))
-	w := &twice{t: t, first: vfs.NewMem(), second: second}
+}
+
+// An object that is damaged is read from its copy where it cannot be put back too; that
+// is said, and it counts as put back when it is.
+func TestObjectCannotBePutBack(t *testing.T) {
+	w, newest := newTwice(t, true)
+	full := false
+	w.first = filling(w.first, &full)
+	f := w.open(true, From{})
+	if _, _, err := begin(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	defer w.close(f)
+	chain := newest.Generations["shard/0"]
+	flip(t, w.first, "state/"+objectPath(chain[0]))
+	for n, says := range []string{"cannot be put back", "and put back"} {
+		full = n == 0
+		got := readAll(t, f, chain)
+		if mended := w.copies.Usage().Mended; len(got) != 2 || mended != int64(n) || !strings.Contains(w.log.String(), says) {
+			t.Errorf("%q, %d were mended: %s", got, mended, w.log.String())
+		}
+	}
+}
+
+// A disk of copies that is full or broken is counted, and stops nothing; what was
+// not copied is, once there is room.
+func TestDiskOfSecondCopiesIsFull(t *testing.T) {
+	full := true
+	w := &twice{t: t, first: vfs.NewMem(), second: filling(vfs.NewMem(), &full)}
 	f := w.open(true, From{})
 	if _, _, err := begin(t.Context(), f); err != nil {
 		t.Fatal(err)
