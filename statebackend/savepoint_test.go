@@ -348,6 +348,22 @@ func TestExportAsAnother(t *testing.T) {
 			t.Errorf("as %q, with the original's feed: %v", as, err)
 		}
 	}
+	trial := NewFolder(vfs.NewMem(), "trial")
+	_, err = f.Export(t.Context(), "x", trial, "trial")
+	check(t, err)
+	copied := Open(trial, Options{Pipeline: "trial"})
+	_, _, err = begin(t.Context(), copied)
+	check(t, err)
+	check(t, copied.Save(t.Context(), "x", 1))
+	for as, own := range map[string]bool{"p": true, "another": false} { // it takes the original's place, or does not
+		p, err := copied.Export(t.Context(), "x", NewFolder(vfs.NewMem(), "copy"), as)
+		check(t, err)
+		plan, err := pipeline.Load([]byte(p.Definition), "the copy's")
+		check(t, err)
+		if err := p.Belongs(plan); (err == nil) != own {
+			t.Errorf("from the copy as %q, with the original's feed: %v", as, err)
+		}
+	}
 }
 
 const definition = `version: 1
