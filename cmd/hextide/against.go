@@ -32,9 +32,6 @@ func (k *kept) showAgainst(c *cobra.Command, plan *pipeline.Plan) error {
 			return err
 		}
 		comparison, err := p.Compare(plan)
-		if err == nil {
-			err = p.Belongs(plan)
-		}
 		if err != nil {
 			return err
 		}
@@ -42,10 +39,11 @@ func (k *kept) showAgainst(c *cobra.Command, plan *pipeline.Plan) error {
 		if err := tabulate(c, comparison, columns); err != nil {
 			return err
 		}
+		err = p.Belongs(plan)
 		if n := len(comparison.Refused); n > 0 {
-			return fmt.Errorf("the state cannot go on with this definition: %d of its changes are refused", n)
+			err = errors.Join(fmt.Errorf("the state cannot go on with this definition: %d of its changes are refused", n), err)
 		}
-		return nil
+		return err
 	}
 	return fmt.Errorf("%w: %s", statebackend.ErrNoneWhole, k.state.address)
 }

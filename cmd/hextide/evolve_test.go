@@ -83,6 +83,12 @@ func (e *evolution) planned() {
 	if !strings.Contains(p.out.String(), "aggregate occ") || !strings.Contains(p.out.String(), "give what is new another name") {
 		t.Errorf("refused:\n%s", p.out)
 	}
+	renamed := rename(t, refused, "name: "+e.name, "name: "+e.name+"-trial")
+	p = do(t, exitFailed, "plan", renamed, "--against", e.state)
+	if !strings.Contains(p.out.String(), "aggregate occ") || !strings.Contains(p.out.String(), e.name+"-trial") { // one reason does not hide another
+		t.Errorf("refused with another name:\n%s", p.out)
+	}
+	complains(t, p, "savepoint export --as")
 	same(t, "after plan --against", before, tree(t, e.state))
 	run := e.run(refused)
 	if code := run.wait(); code != exitFailed || !strings.Contains(run.err.String(), "aggregate occ") {
