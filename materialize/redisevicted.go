@@ -33,8 +33,7 @@ func (r *Redis) Evicted() int64 {
 	return e.total
 }
 
-// watchEvictions is the goroutine that asks. A Redis that does not say is not asked for
-// anything else.
+// watchEvictions is the goroutine that asks, until the run ends.
 func (r *Redis) watchEvictions(ctx context.Context) {
 	tick := time.NewTicker(evictedEvery)
 	defer tick.Stop()
@@ -53,7 +52,7 @@ func (r *Redis) watchEvictions(ctx context.Context) {
 func (r *Redis) askEvicted(ctx context.Context) {
 	keys, policy, err := r.info(ctx)
 	if err != nil {
-		return // it is away, which the writer tells, or this user may not ask
+		return // it is away, which the writer tells, or this user may not ask: the next time
 	}
 	e := &r.refill.evicted
 	e.mu.Lock()

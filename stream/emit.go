@@ -283,13 +283,12 @@ func (e *emitter) markers(em *emission, level int) {
 	}
 	for gone := e.gone; len(gone) > 0; {
 		n := min(len(gone), BlockRows)
-		r := e.begin(em, level)
-		r.Empty = true
-		r.Cells = append(r.Cells, gone[:n]...)
+		b := made{rows: e.begin(em, level)}
+		b.rows.Empty = true
+		b.rows.Cells = append(b.rows.Cells, gone[:n]...)
 		e.values.nothing(n)
-		e.columns.write(r, em, &e.values, level)
-		e.columns.features(r)
-		e.send(em, r, 0)
+		e.write(em, level, &b)
+		e.send(em, b.rows, 0)
 		gone = gone[n:]
 	}
 }
