@@ -153,43 +153,13 @@ func exactPoints() []string {
 // A live run that is killed at every point and at any moment, and started again with
 // the same command, tells a reader of its feed everything once.
 func TestRestartExactlyOnce(t *testing.T) {
-	for name, changes := range map[string][]string{
-		"dedup":    nil,
-		"lateness": {dedupLine.FindString(city), "\n  allowed_lateness: 2m\n  out_of_order: 10s"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			definition, name := define(t, city, changes...)
-			undisturbed, want := backfill(t, definition, []string{taxis})
-			brokers := replayed(t, definition, name, taxis)
-			folder, lives, feed, group, state := t.TempDir(), 0, "", "", ""
-			c := &crashes{t: t, points: exactPoints(), moments: 8, longest: time.Second}
-			if changes == nil {
-				c.points, c.moments = []string{stream.CrashCommitted, materialize.CrashFeedEnded + "/2"}, 4
-			}
-			c.begin = func(again bool, variables []string) *process {
-				if again {
-					lives++
-				}
-				feed, group = fmt.Sprintf("%s.rows-%d", name, lives), fmt.Sprintf("%s-%d", name, lives)
-				state = filepath.Join(folder, fmt.Sprint("state-", lives))
-				life := rename(t, definition, name+".rows", feed)
-				return start(t, variables, append([]string{"run", life, "--brokers", brokers, "--bounded", "--shards", "8", "--group", group,
-					"--state", state, "--out", filepath.Join(folder, fmt.Sprint("out-", lives)),
-					"--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"}, often...)...)
-			}
-			c.run()
-			t.Logf("%d kills in %d lives", c.kills, lives)
-			out := filepath.Join(folder, fmt.Sprint("out-", lives))
-			if got := manifest(t, out); got.ContentHash != undisturbed.hash() || got.Counts != manifest(t, want).Counts {
-				t.Errorf("%s %+v, undisturbed %s %+v", got.ContentHash, got.Counts, undisturbed.hash(), manifest(t, want).Counts)
-			}
-			agree(t, manifest(t, want).Counts.Rows, "kafka://"+brokers+"/"+feed, want)
-			if rows, _, _ := once(t, brokers, feed); int64(rows) < manifest(t, want).Counts.Rows {
-				t.Errorf("%d rows of %d", rows, manifest(t, want).Counts.Rows)
-			}
-			groupAgrees(t, brokers, group, name, state)
-		})
-	}
+	restarted(t, func(t *testing.T, e *exactly, late bool) {
+		c := &crashes{t: t, points: []string{stream.CrashCommitted, materialize.CrashFeedEnded + "/2"}, moments: 4, longest: time.Second}
+		if late {
+			c.points, c.moments = exactPoints(), 8
+		}
+		e.killed(c).like()
+	})
 }
 
 // A state and a group that disagree are refused, with both and the ways out, and

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,11 +39,48 @@ func newExactly(t *testing.T, brokers string) *exactly {
 	return e
 }
 
+// restarted makes a subtest for each of some changes of city, over the taxis.
+func restarted(t *testing.T, test func(t *testing.T, e *exactly, late bool)) {
+	for name, changes := range map[string][]string{
+		"dedup":    nil,
+		"lateness": {dedupLine.FindString(city), "\n  allowed_lateness: 2m\n  out_of_order: 10s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := &exactly{t: t}
+			e.definition, e.name = define(t, city, changes...)
+			e.undisturbed, e.want = backfill(t, e.definition, []string{taxis})
+			e.brokers = replayed(t, e.definition, e.name, taxis)
+			test(t, e, changes != nil)
+		})
+	}
+}
+
+// killed kills a run again and again, in a life of its own after each that ended
+// before it could be, and gives the last.
+func (e *exactly) killed(c *crashes, delivery ...string) (l *life) {
+	e.t.Helper()
+	lives := 0
+	c.begin = func(again bool, variables []string) *process {
+		if again {
+			lives++
+			l = e.life(e.t, fmt.Sprint(lives))
+			if len(delivery) > 0 {
+				l.delivery = delivery
+			}
+		}
+		return l.run(variables, often...)
+	}
+	c.run()
+	e.t.Logf("%d kills in %d lives", c.kills, lives)
+	return l
+}
+
 // life is one with a feed, a group and a folder of its own.
 type life struct {
 	*exactly
 	feed, group, folder string
 	definition          string
+	delivery            []string // arguments that say how the feed is delivered
 }
 
 func (e *exactly) life(t *testing.T, what string) *life {
@@ -51,6 +89,7 @@ func (e *exactly) life(t *testing.T, what string) *life {
 	what = strings.NewReplacer(":", "-", "/", "-").Replace(what)
 	l := &life{exactly: &of, feed: e.name + ".rows-" + what, group: e.name + "-" + what, folder: t.TempDir()}
 	l.definition = rename(t, e.definition, e.name+".rows", l.feed)
+	l.delivery = []string{"--group", l.group}
 	return l
 }
 
@@ -61,9 +100,9 @@ func (l *life) out() string { return filepath.Join(l.folder, "out") }
 // run starts a run in the folder.
 func (l *life) run(variables []string, more ...string) *process {
 	l.t.Helper()
-	return start(l.t, variables, append([]string{"run", l.definition, "--brokers", l.brokers, "--bounded", "--shards", "8", "--group", l.group,
+	return start(l.t, variables, slices.Concat([]string{"run", l.definition, "--brokers", l.brokers, "--bounded", "--shards", "8",
 		"--state", l.state(), "--out", l.out(), "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0",
-		"--checkpoint-interval", "20ms", "--checkpoint-min-pause", "1ms", "--batch", "100"}, more...)...)
+		"--checkpoint-interval", "20ms", "--checkpoint-min-pause", "1ms", "--batch", "100"}, l.delivery, more)...)
 }
 
 // done waits for the end of a run.
@@ -74,15 +113,21 @@ func (l *life) done(p *process) {
 	}
 }
 
-// like holds the snapshot against the undisturbed one, and what was told.
+// like holds the snapshot against the undisturbed one, and what was told once.
 func (l *life) like() {
+	l.t.Helper()
+	l.kept()
+	l.told(l.state())
+}
+
+// kept holds the snapshot against the undisturbed one.
+func (l *life) kept() {
 	l.t.Helper()
 	want := manifest(l.t, l.want)
 	if got := manifest(l.t, l.out()); got.ContentHash != l.undisturbed.hash() || got.Counts != want.Counts {
 		l.t.Errorf("%s %+v, undisturbed %s %+v", got.ContentHash, got.Counts, l.undisturbed.hash(), want.Counts)
 	}
 	filesListed(l.t, l.out())
-	l.told(l.state())
 }
 
 // told holds the feed against the undisturbed snapshot, each record once, and the

@@ -142,39 +142,16 @@ func filesListed(t *testing.T, dir string) {
 // once, tells again is equal.
 func TestRestartLive(t *testing.T) {
 	repeats := 0 // of final rows in the feeds; where a kill falls decides on each
-	for name, changes := range map[string][]string{
-		"dedup":    nil,
-		"lateness": {dedupLine.FindString(city), "\n  allowed_lateness: 2m\n  out_of_order: 10s"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			definition, name := define(t, city, changes...)
-			undisturbed, want := backfill(t, definition, []string{taxis})
-			brokers := replayed(t, definition, name, taxis)
-			folder, lives, feed := t.TempDir(), 0, ""
-			c := &crashes{t: t, moments: 12, longest: time.Second}
-			if changes == nil {
-				c.points, c.moments = boundedPoints(), 6
-			}
-			c.begin = func(again bool, variables []string) *process {
-				if again {
-					lives++
-				}
-				feed = fmt.Sprintf("%s.rows-%d", name, lives)
-				life := rename(t, definition, name+".rows", feed)
-				return start(t, variables, append([]string{"run", life, "--brokers", brokers, "--bounded", "--shards", "8", "--feed-delivery", atLeastOnce,
-					"--state", filepath.Join(folder, fmt.Sprint("state-", lives)), "--out", filepath.Join(folder, fmt.Sprint("out-", lives)),
-					"--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"}, often...)...)
-			}
-			c.run()
-			t.Logf("%d kills in %d lives", c.kills, lives)
-			out := filepath.Join(folder, fmt.Sprint("out-", lives))
-			if got := manifest(t, out); got.ContentHash != undisturbed.hash() || got.Counts != manifest(t, want).Counts {
-				t.Errorf("%s %+v, undisturbed %s %+v", got.ContentHash, got.Counts, undisturbed.hash(), manifest(t, want).Counts)
-			}
-			agree(t, manifest(t, want).Counts.Rows, "kafka://"+brokers+"/"+feed, want)
-			repeats += readFeed(t, brokers, feed).repeats()
-		})
-	}
+	restarted(t, func(t *testing.T, e *exactly, late bool) {
+		c := &crashes{t: t, points: boundedPoints(), moments: 6, longest: time.Second}
+		if late {
+			c.points, c.moments = nil, 12
+		}
+		l := e.killed(c, "--feed-delivery", atLeastOnce)
+		l.kept()
+		agree(t, manifest(t, l.want).Counts.Rows, "kafka://"+l.brokers+"/"+l.feed, l.want)
+		repeats += readFeed(t, l.brokers, l.feed).repeats()
+	})
 	if repeats == 0 {
 		t.Error("no final row came twice: this tests nothing")
 	}
