@@ -7,15 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hextide/hextide/stream"
 )
 
-// ControlFile is a control log in a synced file, one JSON object a line. A last
-// line without its end was being written when the process died; it was never
-// acknowledged and is cut off when the log is opened.
+// ControlFile is a control log in a synced file, one JSON object a line, each with a
+// checksum. A last line without its end was being written when the process died; it
+// was never acknowledged and is cut off when the log is opened.
 //
 // What every retained epoch contains is moved to an archive, which only grows and
 // is not held in memory: a restart does not need it, a reading of the same input
@@ -91,12 +92,42 @@ func parseLog(content []byte) (entries []archived, err error) {
 			continue
 		}
 		var e archived
-		if err := json.Unmarshal(line, &e); err != nil {
-			return nil, fmt.Errorf("line %d is damaged: %w", i+1, err)
+		text, err := unsealLine(line)
+		if err == nil {
+			err = json.Unmarshal(text, &e)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("line %d is damaged: %w; put the file back from a backup, or begin anew with an empty --state", i+1, err)
 		}
 		entries = append(entries, e)
 	}
 	return entries, nil
+}
+
+// lineSum stands before the checksum of a line, which is its object's last member.
+const lineSum = `,"sum":"`
+
+// sealLine is a line of what encodes as a JSON object, with the object's checksum.
+func sealLine(e any) ([]byte, error) {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, "%s%s%s\"}\n", text[:len(text)-1], lineSum, checksum(text)), nil
+}
+
+// unsealLine is the object of a line, held against its checksum. Lines of older
+// programs have none.
+func unsealLine(line []byte) ([]byte, error) {
+	at := bytes.LastIndex(line, []byte(lineSum))
+	if at < 0 {
+		return line, nil
+	}
+	text := append(bytes.Clone(line[:at]), '}')
+	if sum := strings.TrimSuffix(string(line[at+len(lineSum):]), `"}`); sum != checksum(text) {
+		return nil, fmt.Errorf("its checksum is %s, written was %q", checksum(text), sum)
+	}
+	return text, nil
 }
 
 // readControl reads the whole control log of a folder, its archive first, and
@@ -131,11 +162,11 @@ func readControl(fs vfs.FS, dir string) ([]stream.ControlEntry, error) {
 func (c *ControlFile) rewrite() error {
 	var content []byte
 	if c.archived.Entries > 0 {
-		line, err := json.Marshal(c.archived)
+		line, err := sealLine(c.archived)
 		if err != nil {
 			return err
 		}
-		content = append(line, '\n')
+		content = line
 	}
 	text, err := linesOf(c.entries)
 	if err != nil {
@@ -156,11 +187,11 @@ func (c *ControlFile) rewrite() error {
 func linesOf(entries []stream.ControlEntry) ([]byte, error) {
 	var content []byte
 	for _, e := range entries {
-		line, err := json.Marshal(e)
+		line, err := sealLine(e)
 		if err != nil {
 			return nil, err
 		}
-		content = append(append(content, line...), '\n')
+		content = append(content, line...)
 	}
 	return content, nil
 }

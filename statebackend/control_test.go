@@ -72,6 +72,66 @@ func TestControlLogSurvivesTornLinesAndFullDisks(t *testing.T) {
 	}
 }
 
+// No bit of a log can change unnoticed; only one of a line's end may make it a line
+// that was never acknowledged, and one of the name of its checksum leaves it whole.
+func TestControlLogFlipped(t *testing.T) {
+	fs := vfs.NewMem()
+	f, c := open(t, fs)
+	if err := turns(f, c, 1, 4, 10); err != nil {
+		t.Fatal(err)
+	}
+	written, err := readFile(fs, "state/control.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, want, err := readLog(fs, "state")
+	if err != nil || len(want) != 3 {
+		t.Fatalf("%v, %v", want, err)
+	}
+	found := 0
+	for bit := range 8 * len(written) {
+		content := slices.Clone(written)
+		content[bit/8] ^= 1 << (bit % 8)
+		lines, err := parseLog(content)
+		if err != nil {
+			found++
+			continue
+		}
+		for i, l := range lines {
+			if l.ControlEntry != want[i] {
+				t.Fatalf("bit %d: %+v, written was %+v", bit, l.ControlEntry, want[i])
+			}
+		}
+	}
+	if found < 7*len(written) {
+		t.Errorf("%d of %d bits are found", found, 8*len(written))
+	}
+}
+
+// Lines of programs that wrote no checksums are read, and get one.
+func TestControlLogWithoutChecksums(t *testing.T) {
+	fs := vfs.NewMem()
+	f, c := open(t, fs)
+	if err := errors.Join(turns(f, c, 1, 2, 10), c.Close()); err != nil {
+		t.Fatal(err)
+	}
+	old := `{"partition":1,"next":7,"watermark_us":8,"incarnation":9,"kind":"leave"}` + "\n"
+	if err := writeAtomic(fs, "state", controlName, []byte(old)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := openControl(fs, "state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, got, _ := c.Entries(context.Background())
+	if want := (stream.ControlEntry{Partition: 1, Next: 7, Watermark: 8, Incarnation: 9, Kind: stream.ControlLeave}); !slices.Equal(got, []stream.ControlEntry{want}) {
+		t.Errorf("got %+v", got)
+	}
+	if content, err := readFile(fs, "state/control.log"); err != nil || !strings.Contains(string(content), lineSum) {
+		t.Errorf("%s, %v", content, err)
+	}
+}
+
 // history is the whole log: the archive, and what follows on it.
 func history(t *testing.T, fs vfs.FS) []stream.ControlEntry {
 	t.Helper()

@@ -280,3 +280,29 @@ func TestEpochContainsControlLog(t *testing.T) {
 		})
 	}
 }
+
+// An epoch that contains entries of the control log is not gone on from without
+// them: those to come would be taken for them.
+func TestControlLogThatIsGone(t *testing.T) {
+	plan, dealt := testPlan(t, 0, 0, 0), live(1)
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemoryStore()
+		attempt(t, liveConfig(plan, dealt), store, "", 0, time.Second)
+		store.power = &power{}
+		cfg := liveConfig(plan, dealt)
+		cfg.Sinks, cfg.Generations, cfg.Control = []Sink{newMemorySink()}, store, emptyLog{store}
+		r, err := NewRunner(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = r.Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "the control log has lost entries: it has 0") {
+			t.Errorf("it ends with %v", err)
+		}
+	})
+}
+
+// emptyLog is a control log that has been lost.
+type emptyLog struct{ *memoryStore }
+
+func (emptyLog) Entries(context.Context) (int64, []ControlEntry, error) { return 0, nil, nil }

@@ -20,7 +20,7 @@ func (r *Runner) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	held, err := r.startControl(ctx)
+	held, err := r.startControl(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -50,14 +50,18 @@ func (r *Runner) start(ctx context.Context) error {
 	return r.open(ctx, listed)
 }
 
-// startControl reads the control log and enters this incarnation.
-func (r *Runner) startControl(ctx context.Context) ([]numbered, error) {
+// startControl reads the control log, which must be as long as the pointer says, and
+// enters this incarnation.
+func (r *Runner) startControl(ctx context.Context, p *Pointer) ([]numbered, error) {
 	r.control = &control{turn: make(chan struct{}, 1), log: r.cfg.Control, incarnation: r.incarnation}
 	before, entries := int64(0), r.cfg.Replay
 	if r.cfg.Control != nil {
 		var err error
 		if before, entries, err = r.cfg.Control.Entries(ctx); err != nil {
 			return nil, fmt.Errorf("reading the control log: %w", err)
+		}
+		if n := before + int64(len(entries)); p != nil && n < p.Control {
+			return nil, fmt.Errorf("the control log has lost entries: it has %d, epoch %d contains %d; put it back from a backup, or begin anew with an empty --state", n, p.Epoch, p.Control)
 		}
 	}
 	r.control.entries.Store(before + int64(len(entries)))
@@ -106,7 +110,7 @@ func (r *Runner) checkPointer(p *Pointer, listed []Partition) error {
 		return err
 	}
 	if p.Shards != r.cfg.Shape.Shards {
-		return fmt.Errorf("%w: it has %d shards, this run %d; the number is fixed when a pipeline is created", ErrMismatch, p.Shards, r.cfg.Shape.Shards)
+		return fmt.Errorf("%w: it has %d shards, this run %d; the number is fixed when a pipeline is created: give this run as many, or a state of its own (--state)", ErrMismatch, p.Shards, r.cfg.Shape.Shards)
 	}
 	var was, is []int32
 	for _, s := range p.Partitions {
@@ -132,7 +136,7 @@ func (r *Runner) checkPointer(p *Pointer, listed []Partition) error {
 		return err
 	}
 	if !bytes.Equal(before, now) {
-		return fmt.Errorf("%w: the input has changed: it was %s, it is %s", ErrMismatch, before, now)
+		return fmt.Errorf("%w: the input has changed: it was %s, it is %s; read what it was, or use a state of its own (--state)", ErrMismatch, before, now)
 	}
 	return nil
 }
