@@ -59,6 +59,9 @@ func NewS3(o S3Options) (*S3, error) {
 	if err := s3utils.CheckValidBucketNameStrict(o.Bucket); err != nil {
 		return nil, fmt.Errorf("no bucket is named %q: %w (it has 3 to 63 lower-case letters, digits, dots and hyphens, a letter or digit first and last, and no dot beside a dot or hyphen)", o.Bucket, err)
 	}
+	if slices.ContainsFunc(strings.Split(o.Prefix, "/"), func(part string) bool { return part == "." || part == ".." }) {
+		return nil, fmt.Errorf("a prefix in a bucket has no . or .. in it, as %q has", o.Prefix)
+	}
 	if o.Region == "" {
 		o.Region = "us-east-1"
 	}
@@ -128,8 +131,12 @@ func (s *S3) put(ctx context.Context, op operation, name string, content []byte,
 	o.DisableContentSha256 = true // of chunks: one of the whole is given
 	md, sha := md5.Sum(content), sha256.Sum256(content)
 	_, err := call(ctx, s, op, name, func(ctx context.Context, moved func(int)) (minio.UploadInfo, error) {
-		return s.client.PutObject(ctx, s.options.Bucket, s.key(name), watched{bytes.NewReader(content), moved}, int64(len(content)),
+		info, err := s.client.PutObject(ctx, s.options.Bucket, s.key(name), watched{bytes.NewReader(content), moved}, int64(len(content)),
 			base64.StdEncoding.EncodeToString(md[:]), hex.EncodeToString(sha[:]), o)
+		if err == nil && info.ETag == "" {
+			err = errNotS3
+		}
+		return info, err
 	})
 	return err
 }
@@ -173,6 +180,10 @@ func (s *S3) Delete(ctx context.Context, names ...string) error {
 	}
 	return group.Wait()
 }
+
+// errNotS3 is returned for an answer that no server which speaks S3 gives, such as that
+// of a server of pages, which is content with any request.
+var errNotS3 = errors.New("the server took an object and gave it no ETag, so it does not speak S3: is the endpoint the right one?")
 
 // watched tells of every byte that is read.
 type watched struct {

@@ -78,7 +78,21 @@ func call[T any](ctx context.Context, s *S3, op operation, name string, request 
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
 		m.errors.Add(1)
 	}
-	return answer, fmt.Errorf("%s %s in %s: %w", operationNames[op], name, s, err)
+	return answer, fmt.Errorf("%s %s in %s: %w%s", operationNames[op], name, s, err, remedy(err))
+}
+
+// remedy is what helps against an answer that another request would get too.
+func remedy(err error) string {
+	var answer minio.ErrorResponse
+	switch {
+	case !errors.As(err, &answer):
+		return ""
+	case answer.Code == minio.NoSuchBucket:
+		return " (make it, or name another)"
+	case answer.StatusCode == http.StatusForbidden, answer.StatusCode == http.StatusUnauthorized:
+		return " (the credentials are those of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the shared credentials file or the machine's role; they need s3:ListBucket, s3:GetObject, s3:PutObject and s3:DeleteObject)"
+	}
+	return ""
 }
 
 // once makes one request, and ends it when no byte has moved for the timeout.
@@ -104,6 +118,9 @@ var transient = []string{"RequestTimeout", "IncompleteBody", "BadDigest", "XAmzC
 // verdict says what an error of a request means: an answer, something that no other
 // request will change, or something that may heal.
 func verdict(err error) error {
+	if errors.Is(err, errNotS3) {
+		return backoff.Permanent(err)
+	}
 	var answer minio.ErrorResponse
 	if !errors.As(err, &answer) {
 		return err

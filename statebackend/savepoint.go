@@ -105,7 +105,8 @@ func (s *State) saved(ctx context.Context) ([]read, error) {
 // Save makes a savepoint of an epoch whose pointer is kept. Another process may be
 // using the state and forget that epoch at the same time: the savepoint then is
 // not made, which is ErrForgotten. What it names is whole otherwise, since whoever
-// removes garbage looks for savepoints after it has forgotten pointers.
+// removes garbage looks for savepoints after it has forgotten pointers. One of which an
+// object is gone already is ErrDamaged.
 func (s *State) Save(ctx context.Context, name string, epoch int64) error {
 	if err := SavepointName(name); err != nil {
 		return err
@@ -117,11 +118,18 @@ func (s *State) Save(ctx context.Context, name string, epoch int64) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("epoch %d: %w", epoch, ErrForgotten)
 	}
+	var p *stream.Pointer
 	if err == nil {
-		_, err = unseal(pointerName(epoch), content)
+		p, err = unseal(pointerName(epoch), content)
 	}
 	if err != nil {
 		return fmt.Errorf("reading the pointer of epoch %d: %w", epoch, lost(err))
+	}
+	if err := s.complete(ctx, p); err != nil {
+		if _, gone := s.store.Get(ctx, pointerName(epoch)); errors.Is(gone, fs.ErrNotExist) {
+			err = fmt.Errorf("epoch %d: %w", epoch, ErrForgotten)
+		}
+		return err
 	}
 	err = s.create(ctx, savepointName(name), content)
 	if errors.Is(err, fs.ErrExist) {
@@ -131,13 +139,33 @@ func (s *State) Save(ctx context.Context, name string, epoch int64) error {
 		return fmt.Errorf("making the savepoint %q: %w", name, err)
 	}
 	_, err = s.store.Get(ctx, pointerName(epoch))
-	if err == nil {
-		return nil
-	}
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("epoch %d: %w", epoch, ErrForgotten)
 	}
-	return errors.Join(err, s.store.Delete(ctx, savepointName(name)))
+	if err != nil {
+		return errors.Join(err, s.store.Delete(ctx, savepointName(name)))
+	}
+	return nil
+}
+
+// complete is ErrDamaged for an epoch of which an object is gone or has another size.
+// What they hold is not read.
+func (s *State) complete(ctx context.Context, p *stream.Pointer) error {
+	listed, err := s.store.List(ctx, objectsName)
+	if err != nil {
+		return fmt.Errorf("looking for the objects of epoch %d: %w", p.Epoch, err)
+	}
+	sizes := map[string]int64{}
+	for _, l := range listed {
+		sizes[l.Name] = l.Size
+	}
+	for _, object := range p.Objects() {
+		size, is := sizes[objectPath(object)]
+		if !is || size != object.Size {
+			return fmt.Errorf("%w: epoch %d lacks %s, or it has another size; a run that is started finds which epochs are whole", ErrDamaged, p.Epoch, object.Name)
+		}
+	}
+	return nil
 }
 
 // RemoveSavepoint forgets a savepoint. What it alone names is removed with the

@@ -159,6 +159,36 @@ func TestSavepointOfWhatIsForgotten(t *testing.T) {
 	}
 }
 
+// An epoch of which an object is gone, or cut short, becomes no savepoint, and one that
+// there is of it stays.
+func TestSavepointOfWhatIsIncomplete(t *testing.T) {
+	for name, s := range places(t) {
+		t.Run(name, func(t *testing.T) {
+			f := epochs(t, s, 1)
+			check(t, f.Save(t.Context(), "before", 1))
+			p, err := f.Find(t.Context(), 1)
+			check(t, err)
+			object := objectPath(p.Objects()[0])
+			content, err := s.Get(t.Context(), object)
+			check(t, err)
+			for _, spoil := range []func() error{
+				func() error { return s.Put(t.Context(), object, content[1:]) },
+				func() error { return s.Delete(t.Context(), object) },
+			} {
+				check(t, spoil())
+				for _, as := range []string{"after", "before"} {
+					if err := f.Save(t.Context(), as, 1); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), p.Objects()[0].Name) {
+						t.Errorf("%s: %v", as, err)
+					}
+				}
+			}
+			if all, err := f.Savepoints(t.Context()); err != nil || len(all) != 1 || all[0].Name != "before" {
+				t.Errorf("%+v, %v", all, err)
+			}
+		})
+	}
+}
+
 // A run goes back to any epoch that is kept, once: what it gave up stays as
 // savepoints, to which it can go again.
 func TestRewind(t *testing.T) {

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -528,6 +530,25 @@ func TestNoRetries(t *testing.T) {
 	for _, o := range []S3Options{{}, {Bucket: "b", Endpoint: "localhost:9000"}, {Bucket: "b", Endpoint: "ftp://x"}, {Bucket: "b", Endpoint: "http://x/y"}} {
 		if _, err := NewS3(o); err == nil {
 			t.Errorf("%+v is taken", o)
+		}
+	}
+}
+
+// A server that is content with any request, as one of pages may be, keeps nothing: it
+// is found out by the first object.
+func TestServerOfPages(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // nobody cares
+		_, _ = w.Write([]byte("<html></html>"))
+	}))
+	t.Cleanup(server.Close)
+	s, err := NewS3(S3Options{Bucket: "states", Endpoint: server.URL, Credentials: credentials.NewStaticV4("key", "secret", "")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{s.Put(t.Context(), "a", []byte("a")), s.Create(t.Context(), "a", []byte("a"))} {
+		if !errors.Is(err, errNotS3) {
+			t.Error(err)
 		}
 	}
 }
