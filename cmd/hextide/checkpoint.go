@@ -202,6 +202,9 @@ checkpoint takes.`,
 				defer state.Close()
 				garbage, err = state.RemoveGarbage(c.Context(), time.Now().Add(-older))
 			}
+			if errors.Is(err, statebackend.ErrDamaged) {
+				return fmt.Errorf("%w; it may name anything, so nothing is garbage while it is there: a run that is started goes back behind a damaged epoch, 'hextide savepoint rm' removes a damaged savepoint", err)
+			}
 			if err != nil {
 				return err
 			}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
@@ -108,16 +110,9 @@ func readSettings(v *viper.Viper, c *cobra.Command) error {
 	if name == "" {
 		name = os.Getenv("HEXTIDE_CONFIG")
 	}
-	if name != "" {
-		v.SetConfigFile(name)
-	} else {
-		v.SetConfigName("hextide")
-		v.SetConfigType("yaml")
-		v.AddConfigPath(".")
-	}
+	v.SetConfigFile(cmp.Or(name, "hextide.yaml"))
 	err = v.ReadInConfig()
-	var missing viper.ConfigFileNotFoundError
-	if name == "" && errors.As(err, &missing) {
+	if name == "" && errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {

@@ -133,7 +133,7 @@ func (f *stateFlags) checkOut() error {
 		}
 		return fmt.Errorf("looking at %s: %w", f.out, err)
 	case len(entries) > 0:
-		return usagef("%s is not empty", f.out)
+		return usagef("%s is not empty: name a folder that is, or that is not there yet (what an export left that was killed has no _STATE.json and may be deleted)", f.out)
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func (s *stateSettings) folder() string {
 // store names the store at an address. It reaches for nothing.
 func (s *stateSettings) store(address string) (statebackend.Store, error) {
 	if !strings.HasPrefix(address, bucketScheme) {
-		if address == "" || strings.Contains(address, "://") {
+		if address == "" || strings.Contains(address, "://") || strings.HasPrefix(address, "s3:") {
 			return nil, usagef("a state is kept in a folder or in s3://bucket/prefix, not in %q", address)
 		}
 		return statebackend.NewFolder(vfs.Default, address), nil

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -78,6 +81,8 @@ func TestUsageOfState(t *testing.T) {
 		{append(run, "--state", "s3://"), "with a bucket"},
 		{append(run, "--state", "s3://b/p"), "Bucket name"},
 		{append(run, "--state", "gs://b/p"), "a folder or in s3://bucket/prefix"},
+		{append(run, "--state", "s3:/states/p"), "a folder or in s3://bucket/prefix"},
+		{append(run, "--state", "s3://states/../p"), "has no . or .. in it"},
 		{append(run, "--state", ""), "a folder or in s3://bucket/prefix"},
 		{append(run, "--state", "s3://states/p", "--local", "s3://b/q"), "it is a folder on this machine"},
 		{append(run, "--state", "s3://States/p"), "lower-case letters"},
@@ -90,4 +95,26 @@ func TestUsageOfState(t *testing.T) {
 		{append(run, "--feed-delivery", atLeastOnce, "--feed-buffer", "1MiB"), "go with --feed-delivery exactly-once"},
 		{append(run, "--feed-delivery", atLeastOnce, "--feed-transaction-timeout", "5s"), "go with --feed-delivery exactly-once"},
 	})
+}
+
+// Of all files beside a command hextide.yaml alone holds settings, not the program
+// itself.
+func TestProgramIsNoSettings(t *testing.T) {
+	t.Parallel()
+	c := exec.Command(hextide, "version")
+	c.Dir = t.TempDir()
+	if err := os.Symlink(hextide, filepath.Join(c.Dir, "hextide")); err != nil {
+		t.Fatal(err)
+	}
+	if p := launch(t, c, nil); p.wait() != exitDone {
+		t.Error(p.err)
+	}
+	if err := os.WriteFile(filepath.Join(c.Dir, "hextide.yaml"), []byte("nonsense: 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again := exec.Command(hextide, "version")
+	again.Dir = c.Dir
+	if p := launch(t, again, nil); p.wait() != exitUsage || !strings.Contains(p.err.String(), "no setting of any command") {
+		t.Error(p.err)
+	}
 }
