@@ -60,6 +60,9 @@ func (s *State) exportTo(ctx context.Context, to *State, p *stream.Pointer, cont
 	if errors.Is(err, fs.ErrNotExist) && p.Control == 0 {
 		err = nil // a run without one
 	}
+	if n := int64(len(log)); err == nil && n < p.Control {
+		err = fmt.Errorf("it has lost entries: it has %d, epoch %d contains %d; put it back from a backup", n, p.Epoch, p.Control)
+	}
 	if err == nil {
 		err = to.seedControl(ctx, log)
 	}

@@ -316,6 +316,25 @@ func TestExport(t *testing.T) {
 	}
 }
 
+// A control log that has lost entries which the epoch contains is not copied: no run
+// could go on from that.
+func TestExportWithoutControlLog(t *testing.T) {
+	for name, s := range places(t) {
+		t.Run(name, func(t *testing.T) {
+			f, _ := withControl(t, s, 3)
+			check(t, f.Commit(t.Context(), &stream.Pointer{Epoch: 5, Control: 4}))
+			check(t, f.Save(t.Context(), "x", 5))
+			to := NewFolder(vfs.NewMem(), "copy")
+			if _, err := f.Export(t.Context(), "x", to, ""); err == nil || !strings.Contains(err.Error(), "the control log: it has lost entries: it has 3, epoch 5 contains 4") {
+				t.Errorf("it ends with %v", err)
+			}
+			if left := names(t, to, pointersName); len(left) != 0 {
+				t.Errorf("there are %q", left)
+			}
+		})
+	}
+}
+
 // A folder that holds other files takes no copy, and stays as it is.
 func TestExportNeedsFolderOfItsOwn(t *testing.T) {
 	f, _ := withControl(t, NewFolder(vfs.NewMem(), "state"), 1)
