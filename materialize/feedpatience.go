@@ -20,7 +20,7 @@ const (
 	longestTimeout = 15 * time.Minute
 )
 
-// errSlow is the cause of the end of a transaction that took too long.
+// errSlow is wrapped by the error of a transaction that took too long.
 var errSlow = errors.New("the transaction took longer than it may (--feed-transaction-timeout)")
 
 // timeout is how long a transaction may take.

@@ -182,11 +182,11 @@ func (f *ExactFeed) transact(ctx context.Context, e *feedEpoch, segments []segme
 		return err
 	}
 	start := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout(), errSlow)
+	ctx, cancel := context.WithTimeout(ctx, f.timeout())
 	defer cancel()
 	if err = f.run(ctx, e, value, segments); err != nil {
 		f.stats.aborted.Add(1)
-		if f.slow = context.Cause(ctx) == errSlow; f.slow {
+		if f.slow = time.Since(start) >= f.timeout(); f.slow { // whoever ended it first, this process or the brokers
 			err = fmt.Errorf("%w, %s: %w", errSlow, f.timeout(), err)
 		}
 		return fmt.Errorf("the transaction of epoch %d: %w", e.Epoch, err)
