@@ -126,7 +126,7 @@ func (s *State) lastRewind(ctx context.Context) (*rewind, error) {
 		sum, text, _ := bytes.Cut(bytes.TrimSuffix(content, []byte("\n")), []byte("\n"))
 		last = &rewind{}
 		if string(sum) != checksum(text) || json.Unmarshal(text, last) != nil || rewindName(last.Number) != l.Name {
-			return nil, fmt.Errorf("the rewind %s: %w", l.Name, ErrDamaged)
+			return nil, fmt.Errorf("the rewind %s: %w; put it back from a backup, or go on from a copy ('hextide savepoint create' and 'hextide savepoint export'), which has none", l.Name, ErrDamaged)
 		}
 		s.count(last)
 	}

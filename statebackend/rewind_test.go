@@ -1,8 +1,10 @@
 package statebackend
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -102,5 +104,33 @@ func TestRewindOfWhatIsCommitted(t *testing.T) {
 	check(t, err)
 	if p, err = f.GoOn(t.Context(), &stream.Committed{Epoch: 4, Incarnation: n, Checksum: next.Checksum}); err != nil || p.Epoch != 4 || p.Incarnation != n {
 		t.Fatalf("goes on from %+v, %v", p, err)
+	}
+}
+
+// A record of a return that is damaged is refused, since nobody knows what it was; a copy
+// of an epoch goes on without it.
+func TestDamagedRewind(t *testing.T) {
+	for name, s := range places(t) {
+		t.Run(name, func(t *testing.T) {
+			f := epochs(t, s, 3)
+			check(t, f.Save(t.Context(), "x", 2))
+			f, _ = reopen(t, f, From{Savepoint: "x"})
+			check(t, f.Close())
+			content, err := s.Get(t.Context(), rewindName(1))
+			check(t, err)
+			content[len(content)/2] ^= 1
+			check(t, s.Put(t.Context(), rewindName(1), content))
+			looker := Open(s, Options{Pipeline: "p"})
+			if _, _, err := begin(t.Context(), looker); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "go on from a copy") {
+				t.Errorf("it begins with %v", err)
+			}
+			to := NewFolder(vfs.NewMem(), "copy")
+			_, err = looker.Export(t.Context(), "x", to, "")
+			check(t, err)
+			copied := Open(to, Options{Pipeline: "p"})
+			if _, p, err := begin(t.Context(), copied); err != nil || p == nil || p.Epoch != 2 {
+				t.Errorf("the copy goes on from %+v, %v", p, err)
+			}
+		})
 	}
 }

@@ -159,6 +159,28 @@ func TestSavepointOfWhatIsForgotten(t *testing.T) {
 	}
 }
 
+// A state whose pointers are gone is not begun anew while it has savepoints, and goes
+// on from one.
+func TestSavepointsWithoutPointers(t *testing.T) {
+	for name, s := range places(t) {
+		t.Run(name, func(t *testing.T) {
+			f := epochs(t, s, 2)
+			check(t, f.Save(t.Context(), "x", 2))
+			check(t, f.Close())
+			check(t, s.Delete(t.Context(), names(t, s, pointersName)...))
+			next := Open(s, Options{Pipeline: "p", Grace: time.Hour})
+			if _, _, err := begin(t.Context(), next); err == nil || !strings.Contains(err.Error(), "has lost its pointers, though it has savepoints (x)") {
+				t.Errorf("it begins with %v", err)
+			}
+			back, p := reopen(t, next, From{Savepoint: "x"})
+			if p == nil || p.Epoch != 2 {
+				t.Fatalf("it goes on from %+v", p)
+			}
+			holds(t, back, p)
+		})
+	}
+}
+
 // An epoch of which an object is gone, or cut short, becomes no savepoint, and one that
 // there is of it stays.
 func TestSavepointOfWhatIsIncomplete(t *testing.T) {

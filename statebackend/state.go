@@ -112,6 +112,11 @@ func (s *State) GoOn(ctx context.Context, committed *stream.Committed) (*stream.
 	if err != nil {
 		return nil, err
 	}
+	if p == nil {
+		if err := s.missed(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if p != nil {
 		p.Rewound = rewound
 		if err := s.replaced(p.Incarnation); err != nil {
@@ -126,6 +131,21 @@ func (s *State) GoOn(ctx context.Context, committed *stream.Committed) (*stream.
 		return nil, fmt.Errorf("clearing what no pointer of %s reaches: %w", s.store, err)
 	}
 	return p, nil
+}
+
+// missed is an error where there are savepoints though no pointer is: pointers have
+// been lost, since no epoch that is kept can be the last to go.
+func (s *State) missed(ctx context.Context) error {
+	all, err := s.Savepoints(ctx)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	var names []string
+	for _, p := range all {
+		names = append(names, p.Name)
+	}
+	return fmt.Errorf("%s has lost its pointers, though it has savepoints (%s): put %s back, go on from one of those with --from-savepoint, or begin anew with an empty --state",
+		s.store, strings.Join(names, ", "), pointersName)
 }
 
 // incarnations lists the numbers that were claimed, and keeps no more than needed.
