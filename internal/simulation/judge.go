@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -185,16 +186,18 @@ func (w *world) record(key oracle.Key, row *oracle.Row) string {
 
 // judgeFeed wants, for a reader who takes the word of the newest incarnation, every
 // final row. No row that was called final may differ, but those that a process told
-// after it had been replaced, or while a partition was idle: after a crash that
-// comes back before what was told without it.
+// after it had been replaced, or where a partition was idle at some time: after a
+// crash that comes back before what was told without it, or leaves before what was
+// told with it. So what an earlier process told of events that are late now may stay.
 func (w *world) judgeFeed(t *truth, want *oracle.Result) error {
-	got := map[oracle.Key]told{}
+	got, last := map[oracle.Key]told{}, int64(0)
 	places := map[string]map[place]bool{"dead letters": {}, "late records": {}}
 	for _, c := range chapters(w.feed) {
 		for _, row := range c.rows {
 			if row.stale {
 				continue
 			}
+			last = max(last, row.incarnation)
 			if before, is := got[row.Key]; !is || before.incarnation <= row.incarnation {
 				got[row.Key] = row
 			}
@@ -218,6 +221,9 @@ func (w *world) judgeFeed(t *truth, want *oracle.Result) error {
 		if !places["late records"][l] {
 			return fmt.Errorf("the late record %v is missing", l)
 		}
+	}
+	if t.left {
+		maps.DeleteFunc(got, func(key oracle.Key, row told) bool { return want.Rows[key] == nil && row.incarnation < last })
 	}
 	return w.sameRows(got, t, want)
 }
