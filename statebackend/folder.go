@@ -61,7 +61,7 @@ func (f *Folder) Lock() (Lock, error) {
 		return nil, fmt.Errorf("locking the state folder %s: %w", f.dir, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s (%w)", ErrHeld, f.dir, err)
+		return nil, fmt.Errorf("%w: %s (%w); stop that one, or name another folder", ErrHeld, f.dir, err)
 	}
 	half, err := f.fs.List(f.at(tempName))
 	for _, name := range half {

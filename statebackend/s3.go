@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"path"
@@ -36,6 +37,7 @@ type S3Options struct {
 	// or the role of the machine or container.
 	Credentials *credentials.Credentials
 	Transport   http.RoundTripper // default http.DefaultTransport's settings
+	Logger      *slog.Logger      // nil: silent
 }
 
 // S3 is a Store in a bucket. What fails and may heal (5xx, throttling, timeouts, a
@@ -64,6 +66,9 @@ func NewS3(o S3Options) (*S3, error) {
 	}
 	if o.Region == "" {
 		o.Region = "us-east-1"
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second

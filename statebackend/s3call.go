@@ -56,6 +56,7 @@ func (s *S3) Usage() []Usage {
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 5 * time.Second
+	toldPause    = 500 * time.Millisecond // from which on somebody may wonder
 )
 
 // errStalled ends a request that moves no byte.
@@ -71,7 +72,13 @@ func call[T any](ctx context.Context, s *S3, op operation, name string, request 
 	answer, err := backoff.Retry(ctx, func() (T, error) {
 		answer, err := once(ctx, s, m, request)
 		return answer, verdict(err)
-	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(s.options.Within), backoff.WithNotify(func(error, time.Duration) { m.retries.Add(1) }))
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(s.options.Within), backoff.WithNotify(func(err error, pause time.Duration) {
+		m.retries.Add(1)
+		if pause >= toldPause {
+			s.options.Logger.Warn("S3 has not done what it was asked for; it is asked again", "operation", operationNames[op], "object", name,
+				"store", s.String(), "again_in", pause.Round(time.Millisecond), "given_up_after", s.options.Within, "error", err)
+		}
+	}))
 	if err == nil {
 		return answer, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -499,10 +500,14 @@ func TestRetries(t *testing.T) {
 		}
 	}
 	s := bucket(t, server, "p")
-	s.options.Within = time.Second
+	var log bytes.Buffer
+	s.options.Within, s.options.Logger = 4*time.Second, slog.New(slog.NewTextHandler(&log, nil))
 	server.Fail(testserver.Randomly(1, 1, testserver.SlowDown))
 	if _, err := s.Get(t.Context(), "a"); err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "injected") || s.Usage()[opGet].Errors != 1 {
 		t.Errorf("%v, %+v", err, s.Usage()[opGet])
+	}
+	if !strings.Contains(log.String(), "operation=get object=a") || !strings.Contains(log.String(), "given_up_after=4s") {
+		t.Errorf("told is %q", log.String())
 	}
 }
 

@@ -48,6 +48,9 @@ func called(err error) error {
 		if s.Code() == codes.Unavailable {
 			return fmt.Errorf("no running pipeline answers ('hextide run --grpc' says where one does): %s", s.Message())
 		}
+		if s.Code() == codes.DeadlineExceeded {
+			return fmt.Errorf("no answer in time (--timeout): the pipeline is held up, or overloaded: %s", s.Message())
+		}
 		return fmt.Errorf("the server says %s: %s", s.Code(), s.Message())
 	}
 	return err

@@ -102,7 +102,7 @@ func (s *stateSettings) store(address string) (statebackend.Store, error) {
 		return nil, usagef("a state in a bucket is s3://bucket/prefix, not %q", address)
 	}
 	bucket, err := statebackend.NewS3(statebackend.S3Options{
-		Bucket: at.Host, Prefix: strings.Trim(at.Path, "/"), Endpoint: s.endpoint, Timeout: s.timeout,
+		Bucket: at.Host, Prefix: strings.Trim(at.Path, "/"), Endpoint: s.endpoint, Timeout: s.timeout, Logger: slog.Default(),
 		Region: cmp.Or(os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")),
 	})
 	if err != nil {
