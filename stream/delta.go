@@ -98,14 +98,14 @@ func newVersions() versions { return versions{now: 1} }
 
 // remove notes that an entry of a part, made in a version, is no more. One that
 // no barrier has met since it was made is in no generation.
-func (v *versions) remove(key []byte, born int64) {
+func (v *versions) remove(born int64, key func() []byte) {
 	if born == v.now {
 		return
 	}
 	if len(v.gone) == keptRemovals {
 		v.gone, v.lost = nil, v.now
 	}
-	v.gone = append(v.gone, removal{key, v.now})
+	v.gone = append(v.gone, removal{key(), v.now})
 }
 
 // begin begins the delta since a version, and the next version.

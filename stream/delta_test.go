@@ -65,13 +65,13 @@ func TestRemovalsAreBounded(t *testing.T) {
 	key := []byte("key")
 	v.now = 2
 	for range keptRemovals + 1 {
-		v.remove(key, 1)
+		v.remove(1, func() []byte { return key })
 	}
 	for range 2 { // the first one fails
 		if d := v.begin(0); !d.Whole() {
 			t.Fatalf("%+v", d)
 		}
-		v.remove(key, 1)
+		v.remove(1, func() []byte { return key })
 	}
 	if d := v.begin(3); d.Whole() || len(d.Removed) != 1 {
 		t.Fatalf("%+v", d)
@@ -79,7 +79,7 @@ func TestRemovalsAreBounded(t *testing.T) {
 	if d := v.begin(4); len(d.Removed) != 0 {
 		t.Fatalf("%+v", d)
 	}
-	v.remove(key, v.now)
+	v.remove(v.now, func() []byte { return key })
 	if len(v.gone) != 0 {
 		t.Fatal("what no barrier met is removed")
 	}

@@ -18,7 +18,8 @@ type emitter struct {
 	maker           // of the blocks that are made one after another
 	beside []*maker // of those that are made beside it
 	made   []made
-	visits int // up to which open rows are gathered
+	work   emission // the close at work
+	visits int      // up to which open rows are gathered
 	emitterLists
 }
 
@@ -34,7 +35,7 @@ type emitterLists struct {
 	record []byte
 }
 
-// emission is one close at work.
+// emission is one close.
 type emission struct {
 	t        *territory
 	v        *view
@@ -54,7 +55,8 @@ func newEmitter(s *Shard) *emitter {
 // final emits what a final close tells: every row, or, after provisional ones,
 // those that have changed.
 func (e *emitter) final(t *territory, end int64, out *Output) error {
-	em := &emission{t: t, v: t.final, end: end, final: true, out: out}
+	em := &e.work
+	*em = emission{t: t, v: t.final, end: end, final: true, out: out}
 	if t.provisional == nil {
 		return e.emit(em)
 	}
@@ -76,8 +78,8 @@ func (e *emitter) final(t *territory, end int64, out *Output) error {
 // provisional slides the provisional windows and emits their rows.
 func (e *emitter) provisional(t *territory, end int64, out *Output) error {
 	t.provisional.slide(t, end)
-	em := &emission{t: t, v: t.provisional, end: end, out: out, write: t.said.begin(end, e.shard.versions.now, len(t.provisional.windows))}
-	return e.emit(em)
+	e.work = emission{t: t, v: t.provisional, end: end, out: out, write: t.said.begin(end, e.shard.versions.now, len(t.provisional.windows))}
+	return e.emit(&e.work)
 }
 
 // emit emits the rows of the cells, then those of the parents, each followed by

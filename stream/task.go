@@ -210,7 +210,7 @@ func (t *Task) closeSpans(complete int64) {
 		t.pickWinners(s)
 		t.aggregate()
 		for c := range s.versions.changed {
-			t.versions.remove(chunkKey(s.start, c), s.versions.born)
+			t.versions.remove(s.versions.born, func() []byte { return chunkKey(s.start, c) })
 		}
 		t.dedup.drop()
 	}

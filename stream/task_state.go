@@ -139,7 +139,7 @@ func (t *Task) restoreSpan(e Entry) error {
 	version := int64(0)
 	if whole { // it is kept in chunks from now on
 		version = t.versions.now
-		t.versions.remove(e.Key, 0)
+		t.versions.remove(0, func() []byte { return e.Key })
 	}
 	t.dedup.use(s)
 	from := s.n

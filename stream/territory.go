@@ -200,17 +200,17 @@ func (t *territory) forget(end int64) {
 		for _, s := range p.Slots {
 			t.places[s].panes--
 		}
-		t.versions.remove(shardKey(tablePane, t.id, 0, p.Start), p.Born)
+		t.versions.remove(p.Born, func() []byte { return shardKey(tablePane, t.id, 0, p.Start) })
 	}
 	t.panes.Drop(end - t.shape.widest)
 	for _, s := range t.said.until(end) {
-		t.versions.remove(shardKey(tableSaid, t.id, 0, s.end), s.born)
+		t.versions.remove(s.born, func() []byte { return shardKey(tableSaid, t.id, 0, s.end) })
 	}
 	t.said.drop(end)
 	t.touched.drop(end)
 	for i, m := range t.models {
 		for _, f := range m.until(end + t.shape.pane - t.shape.trail) {
-			t.versions.remove(shardKey(tableForecast, t.id, uint64(i), f.at), f.born)
+			t.versions.remove(f.born, func() []byte { return shardKey(tableForecast, t.id, uint64(i), f.at) })
 		}
 		m.forget(end + t.shape.pane - t.shape.trail)
 	}
