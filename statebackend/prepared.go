@@ -88,7 +88,7 @@ func (s *State) agree(ctx context.Context, committed *stream.Committed) error {
 			err = s.point(ctx, r.pointer, content)
 		}
 		if err != nil {
-			return fmt.Errorf("writing the pointer of epoch %d, which is committed: %w", committed.Epoch, err)
+			return fmt.Errorf("writing the pointer of epoch %d, which is committed: %w", committed.Epoch, s.missing(ctx, lost(err)))
 		}
 		return nil
 	}
