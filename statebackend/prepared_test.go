@@ -5,10 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/hextide/hextide/internal/testserver"
 	"github.com/hextide/hextide/stream"
 )
 
@@ -211,34 +209,5 @@ func TestPrepareFenced(t *testing.T) {
 	}
 	if left, err := old.prepared(t.Context()); err != nil || len(left) > 0 {
 		t.Errorf("left are %v (%v)", left, err)
-	}
-}
-
-// A process that is replaced while it compares the state with what was committed
-// says so: its successor has made the prepared pointer the newest.
-func TestReplacedWhileItCompares(t *testing.T) {
-	s := bucket(t, testserver.NewS3(t), "p")
-	first := Open(s, Options{Pipeline: "p", Grace: time.Hour})
-	if _, err := first.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	prepare(t, first, 1, true, true)
-	committed := prepare(t, first, 2, true, false).Commits()
-	slow := &overtaken{Store: s}
-	old := Open(slow, Options{Pipeline: "p", Grace: time.Hour})
-	if _, err := old.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	slow.over = func() {
-		successor := Open(s, Options{Pipeline: "p", Grace: time.Hour})
-		if _, err := successor.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if p, err := successor.GoOn(t.Context(), committed); err != nil || p.Epoch != 2 {
-			t.Fatal(p, err)
-		}
-	}
-	if p, err := old.GoOn(t.Context(), committed); !errors.Is(err, stream.ErrFenced) {
-		t.Errorf("goes on from %+v, %v", p, err)
 	}
 }

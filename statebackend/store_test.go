@@ -324,77 +324,85 @@ func TestFencedProcess(t *testing.T) {
 	}
 }
 
-// overtaken is a bucket of which another process takes over when its pointers have
-// been listed.
+// overtaken is a bucket of which another process takes over, once, when its pointers
+// have been listed, or something has been read.
 type overtaken struct {
 	Store
+	read string // a folder, of which something is read; empty: the pointers are listed
 	over func()
 }
 
 func (s *overtaken) List(ctx context.Context, folder string) ([]Listed, error) {
-	listed, err := s.Store.List(ctx, folder)
-	if folder == pointersName && s.over != nil {
-		over := s.over
+	all, err := s.Store.List(ctx, folder)
+	if s.read == "" && folder == pointersName {
+		s.happen()
+	}
+	return all, err
+}
+
+func (s *overtaken) Get(ctx context.Context, name string) ([]byte, error) {
+	content, err := s.Store.Get(ctx, name)
+	if s.read != "" && strings.HasPrefix(name, s.read+"/") {
+		s.happen()
+	}
+	return content, err
+}
+
+func (s *overtaken) happen() {
+	if over := s.over; over != nil {
 		s.over = nil
 		over()
 	}
-	return listed, err
 }
 
-// A process that is replaced while it looks for the newest epoch says so: what it
-// misses is not damaged, its successor has deleted it.
+// A process that is replaced while it looks for what to go on from says so: what it
+// misses is not damaged, its successor has deleted it, and what its successor has
+// committed since is not gone on from.
 func TestReplacedWhileItLooks(t *testing.T) {
-	s := bucket(t, testserver.NewS3(t), "p")
-	epochs(t, s, 3)
-	slow := &overtaken{Store: s}
-	old := Open(slow, Options{Pipeline: "p", Grace: time.Hour})
-	if _, err := old.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	slow.over = func() {
-		successor := Open(s, Options{Pipeline: "p", Grace: time.Hour})
-		if _, _, err := begin(t.Context(), successor); err != nil {
-			t.Fatal(err)
-		}
-		for epoch := int64(4); epoch <= 6; epoch++ {
-			if err := commit(successor, epoch); err != nil {
+	for name, c := range map[string]struct {
+		plain    bool   // nothing else than the state says what was committed
+		prepared bool   // epoch 3 is committed and prepared, as yet no pointer
+		read     string // where the successor comes in between
+		commits  int64  // epochs of the successor
+	}{
+		"its epochs are deleted":             {plain: true, commits: 3},
+		"it agrees, then the other commits":  {commits: 1},
+		"the prepared pointer is made first": {prepared: true},
+		"the prepared pointer is made then":  {prepared: true, read: preparedName},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := bucket(t, testserver.NewS3(t), "p")
+			first := epochs(t, s, 2)
+			committed := prepare(t, first, 3, !c.plain, !c.prepared).Commits()
+			if c.plain {
+				committed = nil
+			}
+			slow := &overtaken{Store: s, read: c.read}
+			old := Open(slow, Options{Pipeline: "p", Grace: time.Hour})
+			if _, err := old.Start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-		}
-	}
-	if p, err := old.GoOn(t.Context(), nil); !errors.Is(err, stream.ErrFenced) {
-		t.Errorf("goes on from %+v, %v", p, err)
-	}
-	if kept := names(t, s, pointersName); len(kept) != 3 {
-		t.Errorf("of the successor's pointers there are %q", kept)
-	}
-}
-
-// A process that is replaced after it has found the newest epoch to be what was
-// committed does not go on from what its successor has committed since.
-func TestReplacedOnceItAgrees(t *testing.T) {
-	s := bucket(t, testserver.NewS3(t), "p")
-	epochs(t, s, 3)
-	slow := &overtaken{Store: s}
-	old := Open(slow, Options{Pipeline: "p", Grace: time.Hour})
-	if _, err := old.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	p, err := old.Pointer(t.Context(), 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	slow.over = func() {
-		successor := Open(s, Options{Pipeline: "p", Grace: time.Hour})
-		if _, _, err := begin(t.Context(), successor); err != nil {
-			t.Fatal(err)
-		}
-		if err := commit(successor, 4); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if p, err := old.GoOn(t.Context(), p.Commits()); !errors.Is(err, stream.ErrFenced) {
-		t.Errorf("goes on from %+v, %v", p, err)
+			slow.over = func() {
+				successor := Open(s, Options{Pipeline: "p", Grace: time.Hour})
+				if _, err := successor.Start(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if p, err := successor.GoOn(t.Context(), committed); err != nil || p.Epoch != 3 {
+					t.Fatalf("the successor goes on from %+v, %v", p, err)
+				}
+				for epoch := int64(4); epoch < 4+c.commits; epoch++ {
+					if err := commit(successor, epoch); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if p, err := old.GoOn(t.Context(), committed); !errors.Is(err, stream.ErrFenced) {
+				t.Errorf("goes on from %+v, %v", p, err)
+			}
+			if kept := names(t, s, pointersName); len(kept) != 3 {
+				t.Errorf("of the successor's pointers there are %q", kept)
+			}
+		})
 	}
 }
 
