@@ -16,6 +16,7 @@ type Table struct {
 	shift uint // 64 − log2 of the index
 	cells []geo.Cell
 	free  []int32
+	freed int // how often slots were taken from cells
 }
 
 const tableIndex = 64 // of a new table
@@ -73,6 +74,7 @@ func (t *Table) Add(c geo.Cell) (slot int32, added bool) {
 // Clear forgets all cells: the next ones get the slots 0, 1 and so on.
 func (t *Table) Clear() {
 	clear(t.index)
+	t.freed++
 	t.cells, t.free = t.cells[:0], t.free[:0]
 }
 
@@ -82,6 +84,7 @@ func (t *Table) Full() bool { return 2*(t.Len()+1) > len(t.index) }
 
 // Keep frees every slot that is not used.
 func (t *Table) Keep(used func(slot int32) bool) {
+	t.freed++
 	for s, c := range t.cells {
 		if c != 0 && !used(int32(s)) {
 			t.cells[s] = 0

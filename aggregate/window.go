@@ -32,7 +32,7 @@ type Windows struct {
 	highs    []int64
 	held     []int32
 	active   []int32
-	order    *Order // nil: not wanted
+	order    *order // nil: not wanted
 	extremes []*extremum
 }
 
@@ -54,7 +54,7 @@ func NewWindows(measures []Measure, pane int64, sizes []int64, table *Table, ord
 	}
 	w.lanes = sums * len(sizes)
 	if ordered {
-		w.order = &Order{}
+		w.order = &order{}
 	}
 	return w
 }
@@ -66,8 +66,9 @@ func (w *Windows) End() int64 { return w.end }
 // means anything; valid until the windows change.
 func (w *Windows) Active() []int32 { return w.active }
 
-// Order are the active slots by their cells, if NewWindows was asked for them.
-func (w *Windows) Order() []Ordered { return w.order.list }
+// Order are the active slots by their cells, if NewWindows was asked for them;
+// valid until the windows change.
+func (w *Windows) Order() []Ordered { return w.order.now(w.held) }
 
 // Held tells whether a slot has an entry in the widest window.
 func (w *Windows) Held(slot int32) bool { return int(slot) < len(w.held) && w.held[slot] > 0 }
@@ -113,31 +114,72 @@ func (w *Windows) Slide(to int64, panes *Panes, via []int32) {
 	if to <= w.end {
 		return
 	}
-	w.grow()
-	for p := range panes.Each(w.end, to) {
-		if first := w.first(p.Start, to); first < len(w.sizes) {
-			w.count(&p.Entries, via, nil)
-			w.add(&p.Entries, via, first, len(w.sizes), false)
-		}
-		for _, x := range w.extremes {
-			x.enter(p, via)
+	w.follow()
+	anew := to-w.sizes[len(w.sizes)-1] >= w.end // all that is in the windows leaves them
+	if anew {
+		w.empty()
+	}
+	for _, p := range panes.Between(w.end, to) {
+		panes.use(p)
+		w.enter(p, via, to)
+		panes.leave(p)
+	}
+	if !anew {
+		w.leave(to, panes, via)
+	}
+	for _, x := range w.extremes {
+		for _, p := range panes.Between(before(w.end, x.size), to-x.size) {
+			panes.use(p)
+			x.leave(p, panes, via, to)
+			panes.leave(p)
 		}
 	}
+	w.end = to
+}
+
+// enter adds a pane to the windows that it is in when they end at a time.
+func (w *Windows) enter(p *Pane, via []int32, end int64) {
+	if first := w.first(p.Start, end); first < len(w.sizes) {
+		w.count(&p.Entries, via, nil)
+		w.add(&p.Entries, via, first, len(w.sizes), false)
+	}
+	for _, x := range w.extremes {
+		x.enter(p, via)
+	}
+}
+
+// leave takes the panes out of the windows that they are not in any more when those
+// end at a time.
+func (w *Windows) leave(end int64, panes *Panes, via []int32) {
 	for i, size := range w.sizes {
-		for p := range panes.Each(before(w.end, size), min(to-size, w.end)) {
+		for _, p := range panes.Between(before(w.end, size), min(end-size, w.end)) {
+			panes.use(p)
 			w.add(&p.Entries, via, i, i+1, true)
 			if i == len(w.sizes)-1 {
 				w.discount(&p.Entries, via)
 			}
+			panes.leave(p)
 		}
 	}
-	for _, x := range w.extremes {
-		for p := range panes.Each(before(w.end, x.size), to-x.size) {
-			x.leave(p, panes, via, to)
-		}
-	}
-	w.end = to
 	w.sweep()
+}
+
+// empty takes out everything: where the widest window is a pane long, that is
+// what a step does.
+func (w *Windows) empty() {
+	for _, s := range w.active {
+		w.held[s] = 0
+		for at := int(s) * w.lanes; at < (int(s)+1)*w.lanes; at++ {
+			w.sums[at] = 0
+			if w.highs != nil {
+				w.highs[at] = 0
+			}
+		}
+	}
+	w.active = w.active[:0]
+	if w.order != nil {
+		w.order.empty()
+	}
 }
 
 // first is the least window among those ending at a time that a pane is in.
@@ -156,14 +198,11 @@ func (w *Windows) Include(start int64, e *Entries, fresh []bool, via []int32) {
 	if first == len(w.sizes) || start >= w.end {
 		return
 	}
-	w.grow()
+	w.follow()
 	w.count(e, via, fresh)
 	w.add(e, via, first, len(w.sizes), false)
 	for _, x := range w.extremes {
 		x.stale = true
-	}
-	if w.order != nil {
-		w.order.update(w.held, w.table)
 	}
 }
 
@@ -182,9 +221,15 @@ func before(t, d int64) int64 {
 	return t - d
 }
 
-// grow makes room for slots that are new in the table.
-func (w *Windows) grow() {
-	slots := w.table.Slots()
+// follow makes room for slots that are new in the table.
+func (w *Windows) follow() {
+	w.grow(w.table.Slots())
+	if w.order != nil {
+		w.order.follow(w.table, w.held)
+	}
+}
+
+func (w *Windows) grow(slots int) {
 	if slots <= len(w.held) {
 		return
 	}
@@ -211,7 +256,7 @@ func (w *Windows) count(e *Entries, via []int32, fresh []bool) {
 		if w.held[s] == 0 {
 			w.active = append(w.active, s)
 			if w.order != nil {
-				w.order.fresh = append(w.order.fresh, s)
+				w.order.enter(s, w.table)
 			}
 		}
 		w.held[s]++
@@ -240,12 +285,11 @@ func (w *Windows) sweep() {
 	for _, s := range w.active {
 		if w.held[s] > 0 {
 			kept = append(kept, s)
+		} else if w.order != nil {
+			w.order.leave(s)
 		}
 	}
 	w.active = kept
-	if w.order != nil {
-		w.order.update(w.held, w.table)
-	}
 }
 
 // add adds entries to, or takes them from, the windows from one up to another.
@@ -269,18 +313,27 @@ func (w *Windows) add(e *Entries, via []int32, from, to int, negative bool) {
 
 // addNarrow adds in 64 bits, modulo 2^64; the result is below 0 if a sum did not fit.
 func (w *Windows) addNarrow(slots []int32, values []uint64, via []int32, first, last int, negative bool) (overflow int64) {
+	sign := int64(0)
+	if negative {
+		sign = -1
+	}
+	values = values[:len(slots)]
+	lanes, one := w.lanes, last-first == 1
 	for i, s := range slots {
 		if s = through(via, s); s < 0 {
 			continue
 		}
 		v := int64(values[i])
-		if negative {
-			if v == math.MinInt64 {
-				overflow = -1
-			}
-			v = -v
+		overflow |= v & -v & sign // of the least number there is no negative
+		v = (v ^ sign) - sign
+		if at := int(s)*lanes + first; one {
+			a := w.sums[at]
+			c := a + v
+			overflow |= (a ^ c) & (v ^ c)
+			w.sums[at] = c
+			continue
 		}
-		sums := w.sums[int(s)*w.lanes+first : int(s)*w.lanes+last]
+		sums := w.sums[int(s)*lanes+first : int(s)*lanes+last]
 		for j, a := range sums {
 			c := a + v
 			overflow |= (a ^ c) & (v ^ c)

@@ -1,0 +1,67 @@
+package aggregate
+
+import (
+	"cmp"
+	"slices"
+	"testing"
+
+	"github.com/hextide/hextide/geo"
+	"pgregory.net/rapid"
+)
+
+// Whatever cells come, leave and lose their slots, the order is that of sorting
+// the active ones.
+func TestOrderIsSorted(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		table, held, o := NewTable(), []int32{}, &order{}
+		cells := rapid.SliceOfN(rapid.Uint64Range(1, 3000), 1, 80)
+		for range rapid.IntRange(1, 30).Draw(t, "turns") {
+			switch rapid.IntRange(0, 9).Draw(t, "what") {
+			case 0:
+				table.Keep(func(s int32) bool { return int(s) < len(held) && held[s] > 0 })
+			case 1:
+				clear(held)
+				o.empty()
+			case 2, 3:
+				for _, c := range cells.Draw(t, "leaving") {
+					if s, known := table.Find(geo.Cell(c)); known && held[s] > 0 {
+						held[s] = 0
+						o.leave(s)
+					}
+				}
+			default:
+				var entering []int32
+				for _, c := range cells.Draw(t, "entering") {
+					s, _ := table.Add(geo.Cell(c))
+					entering = append(entering, s)
+				}
+				held = append(held, make([]int32, max(0, table.Slots()-len(held)))...)
+				o.follow(table, held)
+				for _, s := range entering {
+					if held[s] == 0 {
+						held[s] = 1
+						o.enter(s, table)
+					}
+				}
+			}
+			if rapid.IntRange(0, 2).Draw(t, "look") > 0 {
+				sorted(t, o, table, held)
+			}
+		}
+		sorted(t, o, table, held)
+	})
+}
+
+// sorted compares an order with sorting.
+func sorted(t *rapid.T, o *order, table *Table, held []int32) {
+	var want []Ordered
+	for s, n := range held {
+		if n > 0 {
+			want = append(want, Ordered{table.Cell(int32(s)), int32(s)})
+		}
+	}
+	slices.SortFunc(want, func(a, b Ordered) int { return cmp.Compare(a.Cell, b.Cell) })
+	if got := o.now(held); !slices.Equal(got, want) {
+		t.Fatalf("%d active cells are in the order %v, want %v", len(want), got, want)
+	}
+}
