@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/hextide/hextide/geo"
 )
@@ -46,6 +47,24 @@ func (t *Table) Find(c geo.Cell) (slot int32, ok bool) {
 		}
 	}
 	return -1, false
+}
+
+// FindAll looks cells up and appends their slots, −1 for those that have none.
+func (t *Table) FindAll(dst []int32, cells []geo.Cell) []int32 {
+	dst = slices.Grow(dst, len(cells))
+	index, known, shift := t.index, t.cells, t.shift
+	mask := uint64(len(index) - 1)
+	for _, c := range cells {
+		slot := int32(-1)
+		for at := c.Hash() >> shift & mask; index[at] != 0; at = (at + 1) & mask {
+			if s := index[at] - 1; known[s] == c {
+				slot = int32(s)
+				break
+			}
+		}
+		dst = append(dst, slot)
+	}
+	return dst
 }
 
 // Add looks a cell up and gives it a slot where it has none.

@@ -167,13 +167,15 @@ func (w *Windows) leave(end int64, panes *Panes, via []int32) {
 // empty takes out everything: where the widest window is a pane long, that is
 // what a step does.
 func (w *Windows) empty() {
+	held, sums, highs, lanes := w.held, w.sums, w.highs, w.lanes
 	for _, s := range w.active {
-		w.held[s] = 0
-		for at := int(s) * w.lanes; at < (int(s)+1)*w.lanes; at++ {
-			w.sums[at] = 0
-			if w.highs != nil {
-				w.highs[at] = 0
-			}
+		held[s] = 0
+		at := int(s) * lanes
+		for i := range sums[at : at+lanes] {
+			sums[at+i] = 0
+		}
+		if highs != nil {
+			clear(highs[at : at+lanes])
 		}
 	}
 	w.active = w.active[:0]
@@ -246,6 +248,7 @@ func (w *Windows) grow(slots int) {
 
 // count counts entries into the widest window; fresh nil: all of them.
 func (w *Windows) count(e *Entries, via []int32, fresh []bool) {
+	held, active := w.held, w.active
 	for i, s := range e.Slots {
 		if fresh != nil && !fresh[i] {
 			continue
@@ -253,14 +256,15 @@ func (w *Windows) count(e *Entries, via []int32, fresh []bool) {
 		if s = through(via, s); s < 0 {
 			continue
 		}
-		if w.held[s] == 0 {
-			w.active = append(w.active, s)
-			if w.order != nil {
-				w.order.enter(s, w.table)
-			}
+		if held[s] == 0 {
+			active = append(active, s)
 		}
-		w.held[s]++
+		held[s]++
 	}
+	if w.order != nil {
+		w.order.enter(active[len(w.active):], w.table)
+	}
+	w.active = active
 }
 
 func (w *Windows) discount(e *Entries, via []int32) {

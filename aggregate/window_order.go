@@ -63,14 +63,17 @@ func (o *order) follow(t *Table, held []int32) {
 	}
 }
 
-// enter notes that a slot has become active.
-func (o *order) enter(slot int32, t *Table) {
-	o.stale = true
-	if r := o.rank[slot] - 1; r >= 0 {
-		o.active[r/wordBits] |= 1 << (r % wordBits)
-	} else if r == -1 {
-		o.rank[slot] = notRanked
-		o.fresh = append(o.fresh, Ordered{t.Cell(slot), slot})
+// enter notes that slots have become active.
+func (o *order) enter(slots []int32, t *Table) {
+	o.stale = o.stale || len(slots) > 0
+	rank, active := o.rank, o.active
+	for _, s := range slots {
+		if r := rank[s] - 1; r >= 0 {
+			active[r/wordBits] |= 1 << (r % wordBits)
+		} else if r == -1 {
+			rank[s] = notRanked
+			o.fresh = append(o.fresh, Ordered{t.Cell(s), s})
+		}
 	}
 }
 

@@ -40,7 +40,7 @@ func TestOrderIsSorted(t *testing.T) {
 				for _, s := range entering {
 					if held[s] == 0 {
 						held[s] = 1
-						o.enter(s, table)
+						o.enter([]int32{s}, table)
 					}
 				}
 			}

@@ -146,9 +146,9 @@ func (e *emitter) direct(em *emission, level int, rows []aggregate.Ordered) {
 	for len(rows) > 0 {
 		n := min(len(rows), BlockRows)
 		b := made{rows: e.begin(em, level), occupied: e.occupied[:n]}
+		b.rows.Cells = slices.Grow(b.rows.Cells, n)[:n]
 		for i, r := range rows[:n] {
-			b.rows.Cells = append(b.rows.Cells, r.Cell)
-			b.occupied[i] = r.Slot >= 0
+			b.rows.Cells[i], b.occupied[i] = r.Cell, r.Slot >= 0
 		}
 		e.values.direct(em, level, rows[:n])
 		e.write(em, level, &b)
@@ -205,14 +205,21 @@ func union(dst, a, b []geo.Cell) []geo.Cell {
 
 // take emits the next block.
 func (e *emitter) take(em *emission, level int, b *made) {
+	if !e.shard.options.FinalOnly {
+		e.list(b)
+		e.note(em, level, b)
+	}
+	e.send(em, b.rows, b.overflows)
+}
+
+// list adds a block's cells to those of the level, for the markers' sake.
+func (e *emitter) list(b *made) {
 	e.rows = append(e.rows, b.rows.Cells...)
 	for i, c := range b.rows.Cells {
 		if b.occupied[i] {
 			e.live = append(e.live, c)
 		}
 	}
-	e.note(em, level, b)
-	e.send(em, b.rows, b.overflows)
 }
 
 func (e *emitter) begin(em *emission, level int) *Rows {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 
@@ -97,6 +98,7 @@ func (h *ContentHash) Add(r *Rows) {
 			return
 		}
 	}
+	h.frame(r)
 	for from := 0; from < len(r.Cells); from += recordRows {
 		h.addWhole(r, from, min(from+recordRows, len(r.Cells)))
 	}
@@ -106,30 +108,48 @@ func (h *ContentHash) Add(r *Rows) {
 // nearest cache with a usual number of columns.
 const recordRows = 32
 
-// addWhole adds rows without nulls. Their records are as long as each other, so
-// they are laid out column by column: a column's values lie side by side.
-func (h *ContentHash) addWhole(r *Rows, from, to int) {
-	const head, value = 1 + 8 + 8, 1 + 8
-	length := head + value*len(r.Columns)
-	h.records = slices.Grow(h.records[:0], (to-from)*length)[:(to-from)*length]
-	for i, c := range r.Cells[from:to] {
-		record := h.records[i*length:][:head]
+// Records without nulls are as long as each other.
+const (
+	recordEnd   = 1 + 8         // where the window end is
+	recordHead  = recordEnd + 8 // where the columns begin
+	recordValue = 1 + 8         // of a column
+)
+
+// frame lays out what the records of a block without nulls have in common.
+func (h *ContentHash) frame(r *Rows) {
+	length := recordHead + recordValue*len(r.Columns)
+	n := min(recordRows, len(r.Cells)) * length
+	h.records = slices.Grow(h.records[:0], n)[:n]
+	for at := 0; at < n; at += length {
+		record := h.records[at : at+length]
 		record[0] = byte(r.Resolution)
-		binary.LittleEndian.PutUint64(record[1:], uint64(c))
-		binary.LittleEndian.PutUint64(record[9:], uint64(r.WindowEnd))
+		binary.LittleEndian.PutUint64(record[recordEnd:], uint64(r.WindowEnd))
+		for c := recordHead; c < length; c += recordValue {
+			record[c] = 1
+		}
 	}
+}
+
+// addWhole adds rows without nulls. Their records are laid out column by column: a
+// column's values lie side by side.
+func (h *ContentHash) addWhole(r *Rows, from, to int) {
+	length := recordHead + recordValue*len(r.Columns)
+	layIntegers(h.records[1:], length, r.Cells[from:to])
 	for c := 0; c < len(r.Columns); {
 		columns := r.Columns[c:]
-		at := h.records[head+value*c:]
-		if integers(columns) {
+		at := h.records[recordHead+recordValue*c:]
+		switch {
+		case integers(columns):
 			layEight(at, length, columns, from, to)
-			c += 8
-			continue
+			c += 7
+		case columns[0].Kind == column.Float:
+			layFloats(at[1:], length, columns[0].Floats[from:to])
+		default:
+			layIntegers(at[1:], length, columns[0].Ints[from:to])
 		}
-		layOne(at, length, &columns[0], from, to)
 		c++
 	}
-	for at := 0; at < len(h.records); at += length {
+	for at := 0; at < (to-from)*length; at += length {
 		h.add(xxh3.Hash128(h.records[at : at+length]))
 	}
 }
@@ -147,20 +167,28 @@ func integers(columns []column.Vector) bool {
 	return true
 }
 
-// layOne lays a column's values of some rows into their records, which are so
-// long and begin where the first of them has the column.
-func layOne(records []byte, length int, v *column.Vector, from, to int) {
+// layIntegers lays a column's values into records, which are so long and begin
+// where the first of them has the value.
+func layIntegers[T ~int64 | ~uint64](records []byte, length int, values []T) {
 	at := 0
-	for i := from; i < to; i++ {
-		record := records[at : at+9]
-		record[0] = 1
-		binary.LittleEndian.PutUint64(record[1:], v.Bits(i))
+	for _, v := range values {
+		binary.LittleEndian.PutUint64(records[at:at+8], uint64(v))
 		at += length
 	}
 }
 
-// layEight is layOne for eight columns of integers: their 72 bytes of a record are
-// written as nine words, each with parts of two values and the 1 between them.
+// layFloats is layIntegers for floats.
+func layFloats(records []byte, length int, values []float64) {
+	at := 0
+	for _, v := range values {
+		binary.LittleEndian.PutUint64(records[at:at+8], math.Float64bits(v))
+		at += length
+	}
+}
+
+// layEight is layIntegers for eight columns, from the 1 before the first on: their
+// 72 bytes of a record are written as nine words, each with parts of two values and
+// the 1 between them.
 func layEight(records []byte, length int, columns []column.Vector, from, to int) {
 	n := to - from
 	a, b, c, d := columns[0].Ints[from:to], columns[1].Ints[from:][:n], columns[2].Ints[from:][:n], columns[3].Ints[from:][:n]

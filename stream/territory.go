@@ -97,9 +97,11 @@ func newTerritory(sh *shape, id geo.Territory, twice bool, v *versions) (*territ
 func (t *territory) merge(p *Partials, done int64) {
 	t.free()
 	x := &t.scratch
-	x.slots = slices.Grow(x.slots[:0], len(p.Cells))
-	for _, c := range p.Cells {
-		x.slots = append(x.slots, t.slot(c, !p.Halo))
+	x.slots = t.table.FindAll(x.slots[:0], p.Cells)
+	for i, s := range x.slots {
+		if s < 0 {
+			x.slots[i] = t.slot(p.Cells[i], !p.Halo)
+		}
 	}
 	e := aggregate.Entries{Slots: x.slots, Measures: p.Measures}
 	if t.provisional != nil && p.Pane < done {
