@@ -146,6 +146,18 @@ func TestTableKeepsTheUsed(t *testing.T) {
 			}
 			taken[slot] = true
 		}
+		var cells []geo.Cell
+		var slots []int32
+		for c := geo.Cell(1); c <= 200; c++ {
+			slot, known := want[c]
+			if !known {
+				slot = -1
+			}
+			cells, slots = append(cells, c), append(slots, slot)
+		}
+		if got := table.FindAll(nil, cells); !slices.Equal(got, slots) {
+			t.Fatalf("all cells found at %v, want %v", got, slots)
+		}
 		if table.Len() != len(want) {
 			t.Fatalf("%d cells, want %d", table.Len(), len(want))
 		}
