@@ -41,19 +41,20 @@ func identity(k aggregate.MeasureKind) int64 {
 
 // add merges events, in runs of one pane each.
 func (a *accumulation) add(e *events) {
+	a.rows = resize(a.rows, len(e.times))
 	for from := 0; from < len(e.times); {
 		p := a.at(e.times[from])
-		a.rows = a.rows[:0]
-		to := from
-		for ; to < len(e.times) && e.times[to] >= p.start && e.times[to]-p.start < a.length; to++ {
-			a.rows = append(a.rows, p.row(e.cells[to], a.measures))
+		to := from + 1
+		for to < len(e.times) && uint64(e.times[to]-p.start) < uint64(a.length) {
+			to++
 		}
+		p.find(a.rows[from:to], e.cells[from:to], a.measures)
 		for m := range a.measures {
 			var run []int64
 			if c := e.contributions[m]; c != nil {
 				run = c[from:to]
 			}
-			p.columns[m].merge(a.measures[m].Kind, a.rows, run)
+			p.columns[m].merge(a.measures[m].Kind, a.rows[from:to], run)
 		}
 		from = to
 	}
@@ -118,13 +119,14 @@ func (a *accumulation) drop(n int) {
 // paneTable holds the partials of one pane: an open-addressed table of cells
 // over dense columns.
 //
-// Invariant: a slot holds 0 or a row's number plus 1; at most half of the slots
-// are taken; every cell is in cells once.
+// Invariant: a slot holds 0 or the position of a cell in known; at most half of the
+// slots are taken; every cell is in known once, from position 1 on. Row r is that of
+// known[r+1].
 type paneTable struct {
 	start   int64 // µs
 	slots   []uint32
-	shift   uint // 64 − log2 of the slots
-	cells   []geo.Cell
+	shift   uint       // 64 − log2 of the slots
+	known   []geo.Cell // at 0 the one that is looked for
 	columns []measureSums
 }
 
@@ -133,52 +135,79 @@ const paneSlots = 16 // of a new table
 func newPaneTable(start int64, measures int) *paneTable {
 	return &paneTable{
 		start: start, slots: make([]uint32, paneSlots), shift: 64 - uint(bits.TrailingZeros(paneSlots)),
-		columns: make([]measureSums, measures),
+		known: make([]geo.Cell, 1), columns: make([]measureSums, measures),
 	}
 }
 
 func (p *paneTable) reset() {
 	clear(p.slots)
-	p.cells = p.cells[:0]
+	p.known = p.known[:1]
 	for i := range p.columns {
 		p.columns[i].lo, p.columns[i].hi = p.columns[i].lo[:0], nil
 	}
 }
 
-// slot is where a cell's search begins.
-func (p *paneTable) slot(c geo.Cell) uint64 { return c.Hash() >> p.shift }
+// cells are the cells of the rows.
+func (p *paneTable) cells() []geo.Cell { return p.known[1:] }
 
-// row finds a cell's row, or adds one of identities.
-func (p *paneTable) row(c geo.Cell, measures []aggregate.Measure) int32 {
-	mask := uint64(len(p.slots) - 1)
-	at := p.slot(c)
-	for ; p.slots[at] != 0; at = (at + 1) & mask {
-		if r := p.slots[at] - 1; p.cells[r] == c {
-			return int32(r)
-		}
+// find finds the rows of cells, and adds those that are missing, of identities.
+func (p *paneTable) find(rows []int32, cells []geo.Cell, measures []aggregate.Measure) {
+	const together = 256 // as many may be new before there is room for others
+	for from := 0; from < len(cells); from += together {
+		to := min(from+together, len(cells))
+		p.reserve(to - from)
+		p.search(rows[from:to], cells[from:to])
 	}
-	r := len(p.cells)
-	p.cells = append(p.cells, c)
 	for m := range p.columns {
-		p.columns[m].grow(measures[m].Kind)
+		p.columns[m].grow(measures[m].Kind, len(p.known)-1)
 	}
-	p.slots[at] = uint32(r + 1)
-	if 2*len(p.cells) > len(p.slots) {
-		p.rehash()
-	}
-	return int32(r)
 }
 
-func (p *paneTable) rehash() {
-	p.slots = make([]uint32, 4*len(p.slots))
-	p.shift -= 2
+// search finds the rows of cells for which there is room. Whether a cell is new is a
+// matter of chance, so nothing branches on it: the cell that is looked for lies at 0,
+// where an empty slot leads too, and each is written to where the next new one belongs.
+func (p *paneTable) search(rows []int32, cells []geo.Cell) {
+	known, slots, shift := p.known[:cap(p.known)], p.slots, p.shift&63
+	mask := uint64(len(slots) - 1)
+	next := uint32(len(p.known))
+	for n, c := range cells {
+		known[0], known[next] = c, c
+		at := c.Hash() >> shift
+		r := slots[at&mask]
+		for known[r] != c {
+			at++
+			r = slots[at&mask]
+		}
+		if r == 0 {
+			r = next
+		}
+		slots[at&mask] = r
+		rows[n] = int32(r) - 1
+		if r == next {
+			next++
+		}
+	}
+	p.known = known[:next]
+}
+
+// reserve makes room for so many cells, and one that is not there.
+func (p *paneTable) reserve(more int) {
+	need := len(p.known) + more
+	p.known = slices.Grow(p.known, more+1)
+	if 2*need <= len(p.slots) {
+		return
+	}
+	for 2*need > len(p.slots) {
+		p.slots = make([]uint32, 4*len(p.slots))
+		p.shift -= 2
+	}
 	mask := uint64(len(p.slots) - 1)
-	for r, c := range p.cells {
-		at := p.slot(c)
+	for r := 1; r < len(p.known); r++ {
+		at := p.known[r].Hash() >> p.shift
 		for p.slots[at] != 0 {
 			at = (at + 1) & mask
 		}
-		p.slots[at] = uint32(r + 1)
+		p.slots[at] = uint32(r)
 	}
 }
 
@@ -188,10 +217,17 @@ type measureSums struct {
 	hi []int64 // nil while every sum fits 64 bits
 }
 
-func (s *measureSums) grow(k aggregate.MeasureKind) {
-	s.lo = append(s.lo, uint64(identity(k)))
+// grow adds identities, up to n rows.
+func (s *measureSums) grow(k aggregate.MeasureKind, n int) {
+	none := uint64(identity(k))
+	old := len(s.lo)
+	s.lo = slices.Grow(s.lo, n-old)[:n]
+	for i := old; i < n; i++ {
+		s.lo[i] = none
+	}
 	if s.hi != nil {
-		s.hi = append(s.hi, 0)
+		s.hi = slices.Grow(s.hi, n-old)[:n]
+		clear(s.hi[old:])
 	}
 }
 

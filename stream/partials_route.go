@@ -20,6 +20,7 @@ type routes struct {
 	ends        []uint32
 	targets     []geo.Territory
 	made        map[routeTarget]int // while one pane is split: positions in lists
+	hints       [routeHints]uint32  // positions in lists, found without made if they are right
 	lists       []routeList
 }
 
@@ -34,6 +35,9 @@ type routeTarget struct {
 	territory geo.Territory
 	halo      bool
 }
+
+// routeHints is a power of two.
+const routeHints = 64
 
 // routesKept bounds the cells remembered; beyond it the memory starts anew.
 const routesKept = 1 << 20
@@ -55,10 +59,6 @@ func (r *routes) forget() {
 // of is a cell's own territory followed by those in whose halo it lies; valid
 // until the next call.
 func (r *routes) of(c geo.Cell) []geo.Territory {
-	if r.territories.WidestRing() == 0 { // no halos
-		r.targets = append(r.targets[:0], r.territories.Of(c))
-		return r.targets
-	}
 	mask := uint64(len(r.slots) - 1)
 	at := r.slot(c)
 	for ; r.slots[at] != 0; at = (at + 1) & mask {
@@ -109,58 +109,64 @@ func (r *routes) rehash() {
 func (r *routes) split(p *paneTable, pool *PartialsPool, dst []*Partials) []*Partials {
 	clear(r.made)
 	r.lists = r.lists[:0]
-	own := r.list(routeTarget{})
-	for row, c := range p.cells {
-		targets := r.of(c)
-		if r.lists[own].territory != targets[0] {
-			own = r.list(routeTarget{targets[0], false})
+	if r.territories.WidestRing() == 0 { // no halos
+		for row, c := range p.cells() {
+			own := r.list(routeTarget{r.territories.Of(c), false})
+			own.rows = append(own.rows, int32(row))
 		}
-		r.lists[own].rows = append(r.lists[own].rows, int32(row))
-		for _, t := range targets[1:] {
-			halo := r.list(routeTarget{t, true})
-			r.lists[halo].rows = append(r.lists[halo].rows, int32(row))
+	} else {
+		for row, c := range p.cells() {
+			for n, t := range r.of(c) {
+				to := r.list(routeTarget{t, n > 0})
+				to.rows = append(to.rows, int32(row))
+			}
 		}
 	}
 	for i := range r.lists {
-		if l := &r.lists[i]; len(l.rows) > 0 {
-			q := pool.Get(len(p.columns))
-			q.Territory, q.Halo, q.Pane = l.territory, l.halo, p.start
-			q.take(p, l.rows)
-			dst = append(dst, q)
-		}
+		l := &r.lists[i]
+		q := pool.Get(len(p.columns))
+		q.Territory, q.Halo, q.Pane = l.territory, l.halo, p.start
+		q.take(p, l.rows)
+		dst = append(dst, q)
 	}
 	return dst
 }
 
-// list finds the list of a target's rows among those made for this pane.
-func (r *routes) list(to routeTarget) int {
-	if i, is := r.made[to]; is {
-		return i
+// list finds the list of a target's rows among those made for this pane; valid until
+// the next call.
+func (r *routes) list(to routeTarget) *routeList {
+	hint := &r.hints[geo.Cell(to.territory).Hash()>>(64-6)]
+	if i := int(*hint); i < len(r.lists) && r.lists[i].routeTarget == to {
+		return &r.lists[i]
 	}
-	i := len(r.lists)
-	r.lists = slices.Grow(r.lists, 1)[:i+1]
-	r.lists[i].routeTarget, r.lists[i].rows = to, r.lists[i].rows[:0]
-	r.made[to] = i
-	return i
+	i, is := r.made[to]
+	if !is {
+		i = len(r.lists)
+		r.lists = slices.Grow(r.lists, 1)[:i+1]
+		r.lists[i].routeTarget, r.lists[i].rows = to, r.lists[i].rows[:0]
+		r.made[to] = i
+	}
+	*hint = uint32(i)
+	return &r.lists[i]
 }
 
 // take copies rows of a table.
 func (q *Partials) take(p *paneTable, rows []int32) {
-	q.Cells = slices.Grow(q.Cells, len(rows))
-	for _, row := range rows {
-		q.Cells = append(q.Cells, p.cells[row])
-	}
+	q.Cells = gather(q.Cells, p.cells(), rows)
 	for m := range p.columns {
 		from, to := &p.columns[m], &q.Measures[m]
-		to.Lo = slices.Grow(to.Lo, len(rows))
-		for _, row := range rows {
-			to.Lo = append(to.Lo, from.lo[row])
-		}
-		if from.hi == nil {
-			continue
-		}
-		for _, row := range rows {
-			to.Hi = append(to.Hi, from.hi[row])
+		to.Lo = gather(to.Lo, from.lo, rows)
+		if from.hi != nil {
+			to.Hi = gather(to.Hi, from.hi, rows)
 		}
 	}
+}
+
+// gather is the given rows of a column, in the memory of dst where they have room.
+func gather[T any](dst, column []T, rows []int32) []T {
+	dst = slices.Grow(dst[:0], len(rows))[:len(rows)]
+	for n, row := range rows {
+		dst[n] = column[row]
+	}
+	return dst
 }

@@ -3,8 +3,10 @@ package stream
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
+	"github.com/hextide/hextide/aggregate"
 	"github.com/hextide/hextide/geo"
 )
 
@@ -14,6 +16,52 @@ func BenchmarkTask(b *testing.B) {
 	for _, span := range []int64{0, 10 * second} {
 		b.Run(fmt.Sprintf("span=%d", span/second), func(b *testing.B) { benchTask(b, span) })
 	}
+}
+
+// BenchmarkTaskCity is the same from a file, with latitudes and longitudes: 500 keys
+// of which each has an event every 100 s on average, at one of some 400 cells; spans and panes of
+// a minute.
+func BenchmarkTaskCity(b *testing.B) {
+	territories, err := geo.NewTerritories(9, nil, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	task := newTask(&intake{
+		pane: 60 * second, span: 60 * second, widest: 60 * second,
+		keys: []int{0}, kinds: testKinds[:2], resolution: 9, territories: territories,
+		measures: []aggregate.Measure{{Kind: aggregate.Sum, Field: -1, Where: -1}, {Kind: aggregate.Sum, Field: 1, Where: -1}},
+	}, 0, TaskOptions{From: NoTime})
+	r := rand.New(rand.NewPCG(1, 2))
+	keys := make([]string, 500)
+	for i := range keys {
+		keys[i] = strings.Repeat(string(rune('a'+r.IntN(26))), 2) + fmt.Sprint(r.IntN(1e4)) + "cab"[:r.IntN(3)]
+	}
+	const n = 6400
+	batches := make([]*Batch, 64)
+	for k := range batches {
+		events := make([]testEvent, n)
+		for i := range events {
+			events[i] = testEvent{lat: 37.77 + 0.02*r.NormFloat64(), lng: -122.42 + 0.03*r.NormFloat64(), key: keys[r.IntN(len(keys))], value: int64(i & 1)}
+		}
+		batches[k] = makeBatch(events, 0)
+		batches[k].Fields = batches[k].Fields[:2]
+	}
+	at := int64(0)
+	var out Ingested
+	b.ReportAllocs()
+	for k := 0; b.Loop(); k++ {
+		batch := batches[k%len(batches)]
+		for i := range batch.Times {
+			at += 200_000
+			batch.Times[i] = at / second * second
+		}
+		task.Batch(batch, &out)
+		for _, p := range out.Partials {
+			task.options.Pool.Put(p)
+		}
+		out.Reset()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/event")
 }
 
 func benchTask(b *testing.B, span int64) {
