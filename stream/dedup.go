@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/hextide/hextide/column"
@@ -14,60 +15,73 @@ import (
 //
 // Invariant: spans ascend by start and are not empty.
 type dedup struct {
-	layout winnerLayout
-	length int64 // of a span, µs; a whole number of panes
-	spans  []*span
-	last   *span // the one that was asked for last
-	free   []*span
-	hashes []uint64
-	memory *share // nil: all winners stay in memory
-	used   *span  // the one that was brought into memory last
+	layout  winnerLayout
+	length  int64 // of a span, µs; a whole number of panes
+	spans   []*span
+	free    []*span
+	events  contenders
+	heats   heats
+	contest contest
+	brief   []brief // spans of the batch that was offered last
+	memory  *share  // nil: all winners stay in memory
+	used    *span   // the one that was brought into memory last
 }
 
 func newDedup(layout winnerLayout, length int64) *dedup {
-	return &dedup{layout: layout, length: length}
+	return &dedup{layout: layout, length: length, contest: newContest()}
 }
 
 // offer lets the picked events of a batch contend and returns how many events,
-// of these or of earlier ones, turned out to be duplicates.
-func (d *dedup) offer(b *Batch, wheres []column.Bitmap, picked []int32, version int64) (duplicates int64) {
-	d.hashes = resize(d.hashes, len(picked))
-	d.layout.hash(d.hashes, b.Fields, picked)
-	for n, i := range picked {
-		s := d.at(b.Times[i], version)
-		if s.offer(&d.layout, b, wheres, int(i), d.hashes[n], version) {
-			duplicates++
+// of these or of earlier ones, turned out to be duplicates. Spans that end at or
+// before complete get no more events; those of them that have none of an earlier batch
+// become brief.
+func (d *dedup) offer(b *Batch, wheres []column.Bitmap, picked []int32, version, complete int64) (duplicates int64) {
+	e := &d.events
+	e.Batch, e.wheres, e.picked = b, wheres, picked
+	d.layout.keyWords(&e.words, b.Fields, picked)
+	d.heats.group(b.Times, picked, d.length)
+	d.brief = d.brief[:0]
+	d.contest.reset()
+	for _, h := range d.heats.all {
+		i, open := slices.BinarySearchFunc(d.spans, h.start, func(s *span, start int64) int { return cmp.Compare(s.start, start) })
+		if !open && h.start <= less(complete, d.length) {
+			duplicates += d.decide(h)
+			continue
 		}
+		if !open {
+			d.spans = slices.Insert(d.spans, i, d.fresh(h.start, version))
+		}
+		duplicates += d.enter(d.spans[i], h, version)
 	}
+	e.Batch, e.wheres, e.picked = nil, nil, nil
 	d.changed()
 	return duplicates
 }
 
-// at is the span that holds an event time, made in a version where there is none.
-func (d *dedup) at(t, version int64) *span {
-	if s := d.last; s != nil && t >= s.start && t-s.start < d.length {
-		return s
+// decide finds the winners of a brief span.
+func (d *dedup) decide(h heat) (duplicates int64) {
+	base := int32(len(d.contest.winners))
+	for n := h.first; n >= 0; n = d.heats.runs[n].next {
+		duplicates += d.contest.enter(&d.layout, &d.events, &d.heats.runs[n], base)
 	}
-	start := floor(t, d.length)
-	i, found := slices.BinarySearchFunc(d.spans, start, compareStart)
-	if !found {
-		d.spans = slices.Insert(d.spans, i, d.fresh(start, version))
-	}
-	s := d.spans[i]
-	d.use(s)
-	s.outer.same = false
-	d.last = s
-	return s
+	d.brief = append(d.brief, brief{h.start, base, int32(len(d.contest.winners))})
+	return duplicates
 }
 
-func compareStart(s *span, start int64) int {
-	switch {
-	case s.start < start:
-		return -1
-	case s.start > start:
-		return 1
+// enter lets events contend in a span that is kept.
+func (d *dedup) enter(s *span, h heat, version int64) (duplicates int64) {
+	d.use(s)
+	s.outer.same = false
+	e := &d.events
+	for n := h.first; n >= 0; n = d.heats.runs[n].next {
+		r := d.heats.runs[n]
+		for i := r.from; i < r.to; i++ {
+			if s.offer(&d.layout, e, int(i), version) {
+				duplicates++
+			}
+		}
 	}
-	return 0
+	return duplicates
 }
 
 func (d *dedup) fresh(start, version int64) *span {
@@ -104,7 +118,7 @@ func (d *dedup) drop() {
 		d.free = append(d.free, s)
 	}
 	d.spans = slices.Delete(d.spans, 0, 1)
-	d.last, d.used = nil, nil
+	d.used = nil
 }
 
 // oldest is the start of the oldest open span.

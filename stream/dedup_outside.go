@@ -79,9 +79,6 @@ func (d *dedup) moveOut(excess int64) {
 		excess -= s.outer.bytes
 		d.memory.Count(-s.outer.bytes)
 		*s = span{start: s.start, versions: s.versions, outer: spanOuter{number: s.outer.number, out: true}}
-		if d.last == s {
-			d.last = nil
-		}
 	}
 }
 

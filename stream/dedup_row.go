@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"math"
-	"math/bits"
 
 	"github.com/hextide/hextide/aggregate"
 	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/geo"
-	"github.com/zeebo/xxh3"
 )
 
 // winnerLayout says how the winner of a key is kept: as a row of 64-bit words,
@@ -53,45 +51,6 @@ func newWinnerLayout(kinds []column.Kind, keys []int, wheres int, byCell bool, r
 	}
 	l.words = next
 	return l
-}
-
-// hashSeed is the hash of no key field.
-const hashSeed = uint64(0x9e3779b97f4a7c15)
-
-// hash mixes the keys of events, field by field. It only spreads keys over
-// slots: keys are compared byte by byte.
-func (l *winnerLayout) hash(dst []uint64, fields []column.Vector, events []int32) {
-	for n := range dst {
-		dst[n] = hashSeed
-	}
-	for _, f := range l.keys {
-		v := &fields[f]
-		switch any := v.Nulls.Any(); {
-		case any || l.kinds[f] == column.Float:
-			for n, i := range events {
-				dst[n] = mix(dst[n], l.keyBits(v, f, int(i)))
-			}
-		case l.kinds[f] == column.String:
-			for n, i := range events {
-				dst[n] = mix(dst[n], xxh3.Hash(v.Strings.At(int(i))))
-			}
-		default:
-			for n, i := range events {
-				dst[n] = mix(dst[n], uint64(v.Ints[i]))
-			}
-		}
-	}
-}
-
-// keyBits stands for an event's value of a key field in its hash; 0 for null.
-func (l *winnerLayout) keyBits(v *column.Vector, f, i int) uint64 {
-	switch {
-	case v.Null(i):
-		return 0
-	case l.kinds[f] == column.String:
-		return xxh3.Hash(v.Strings.At(i))
-	}
-	return v.Bits(i)
 }
 
 // sameKey tells whether event i has the key of a row.
@@ -206,28 +165,4 @@ func (l *winnerLayout) fieldsStart() int {
 		return l.words
 	}
 	return l.fields[0]
-}
-
-// hashRow is hash for a row.
-func (l *winnerLayout) hashRow(row []uint64, text []byte) uint64 {
-	h := hashSeed
-	for _, f := range l.keys {
-		at := l.fields[f]
-		x := uint64(0)
-		switch {
-		case row[l.nulls+f>>6]>>(f&63)&1 == 1:
-		case l.kinds[f] == column.String:
-			x = xxh3.Hash(text[row[at] : row[at]+row[at+1]])
-		default:
-			x = row[at]
-		}
-		h = mix(h, x)
-	}
-	return h
-}
-
-// mix folds x into a hash.
-func mix(h, x uint64) uint64 {
-	hi, lo := bits.Mul64(h^x, 0xd6e8feb86659fd93)
-	return hi ^ lo ^ 0xa0761d6478bd642f
 }

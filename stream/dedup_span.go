@@ -3,8 +3,6 @@ package stream
 import (
 	"math/bits"
 	"slices"
-
-	"github.com/hextide/hextide/column"
 )
 
 // span holds the winners of one aligned span of event time: an open-addressed
@@ -54,9 +52,10 @@ func (s *span) reset(start, version int64) {
 	s.versions = spanVersions{version, s.versions.changed[:0]}
 }
 
-// offer lets event i contend for its key, in a version; it reports whether the key
-// was there, which makes one of the two events a duplicate.
-func (s *span) offer(l *winnerLayout, b *Batch, wheres []column.Bitmap, i int, hash uint64, version int64) (duplicate bool) {
+// offer lets a picked event contend for its key, in a version; it reports whether the
+// key was there, which makes one of the two events a duplicate.
+func (s *span) offer(l *winnerLayout, e *contenders, event int, version int64) (duplicate bool) {
+	b, i, hash := e.Batch, int(e.picked[event]), mix(hashSeed, e.words.of[event])
 	mask := uint64(len(s.slots) - 1)
 	at := hash & mask
 	for ; s.slots[at] != 0; at = (at + 1) & mask {
@@ -70,13 +69,13 @@ func (s *span) offer(l *winnerLayout, b *Batch, wheres []column.Bitmap, i int, h
 			continue
 		}
 		if l.before(b, i, row, s.text) {
-			s.text = l.store(b, wheres, i, row, s.text)
+			s.text = l.store(b, e.wheres, i, row, s.text)
 			s.versions.change(n, version)
 		}
 		return true
 	}
 	s.slots[at] = hash>>32<<32 | uint64(s.n+1)
-	s.text = l.store(b, wheres, i, s.grow(l), s.text)
+	s.text = l.store(b, e.wheres, i, s.grow(l), s.text)
 	s.versions.change(s.n-1, version)
 	if 2*s.n > len(s.slots) {
 		s.rehash(l)
@@ -105,7 +104,7 @@ func (s *span) rehash(l *winnerLayout) {
 
 // place enters row r, whose key is not in the slots, into them.
 func (s *span) place(l *winnerLayout, r int) {
-	hash := l.hashRow(s.rows[r*l.words:(r+1)*l.words], s.text)
+	hash := mix(hashSeed, l.rowWord(s.rows[r*l.words:(r+1)*l.words], s.text))
 	mask := uint64(len(s.slots) - 1)
 	at := hash & mask
 	for s.slots[at] != 0 {

@@ -107,9 +107,10 @@ func (t *Task) Part(b *Batch, from, to int, out *Ingested) {
 	t.evaluate(b)
 	t.admit(b, from, to, out)
 	if t.dedup != nil {
-		t.counts.Duplicates += t.dedup.offer(b, t.scratch.wheres, t.scratch.picked, t.versions.now)
+		t.counts.Duplicates += t.dedup.offer(b, t.scratch.wheres, t.scratch.picked, t.versions.now, t.lateness.complete)
+		t.closeBrief(b, out)
 	} else if len(t.scratch.picked) > 0 {
-		t.pick(b)
+		t.pick(b, t.scratch.picked)
 		t.aggregate()
 	}
 	t.pass(out)
@@ -153,7 +154,7 @@ func (t *Task) Join(global int64, out *Ingested) int64 {
 // End passes everything on and moves both frontiers to the end of bounded
 // input, which is the same for all partitions; NoTime: no event was accepted.
 func (t *Task) End(end int64, out *Ingested) {
-	t.closeSpans(math.MaxInt64)
+	t.closeSpans(math.MaxInt64, out)
 	t.lateness.raise(plus(end, t.intake.allowed))
 	t.passed.Provisional = max(t.passed.Provisional, end)
 	t.passed.Final = max(t.passed.Final, end)
@@ -177,7 +178,7 @@ func (t *Task) Dead() [reasons]int64 { return t.dead }
 
 // pass closes what the watermark has passed, passes it on, and then the watermark.
 func (t *Task) pass(out *Ingested) {
-	t.closeSpans(t.lateness.complete)
+	t.closeSpans(t.lateness.complete, out)
 	w := t.watermark()
 	t.passed.Provisional = max(t.passed.Provisional, w.Provisional)
 	t.passed.Final = max(t.passed.Final, w.Final)
@@ -198,9 +199,20 @@ func (t *Task) watermark() Watermark {
 	return Watermark{Provisional: w, Final: w}
 }
 
+// closeBrief aggregates the winners of spans that begin and are complete within a
+// batch. Spans that were open before them are closed before them.
+func (t *Task) closeBrief(b *Batch, out *Ingested) {
+	for _, s := range t.dedup.brief {
+		t.closeSpans(s.start, out)
+		t.pick(b, t.dedup.contest.winners[s.from:s.to])
+		t.aggregate()
+		t.emit(len(t.panes.panes), out)
+	}
+}
+
 // closeSpans aggregates the winners of the dedup spans that end at or before
-// complete.
-func (t *Task) closeSpans(complete int64) {
+// complete, and passes on their panes: no other span reaches them.
+func (t *Task) closeSpans(complete int64, out *Ingested) {
 	if t.dedup == nil {
 		return
 	}
@@ -209,6 +221,7 @@ func (t *Task) closeSpans(complete int64) {
 		t.dedup.use(s)
 		t.pickWinners(s)
 		t.aggregate()
+		t.emit(len(t.panes.panes), out)
 		for c := range s.versions.changed {
 			t.versions.remove(s.versions.born, func() []byte { return chunkKey(s.start, c) })
 		}

@@ -117,27 +117,18 @@ func (b *Batch) raw(i int) []byte {
 	return bytes.Clone(b.Raw.At(i))
 }
 
-// pick turns the picked rows of a batch into events.
-func (t *Task) pick(b *Batch) {
+// pick turns rows of a batch into events.
+func (t *Task) pick(b *Batch, rows []int32) {
 	s, e := &t.scratch, &t.scratch.events
-	e.times = e.times[:0]
-	for _, i := range s.picked {
-		e.times = append(e.times, b.Times[i])
-	}
+	e.times = gather(e.times, b.Times, rows)
 	if t.intake.byCell {
-		e.cells = e.cells[:0]
-		for _, i := range s.picked {
-			e.cells = append(e.cells, b.Cells[i])
-		}
+		e.cells = gather(e.cells, b.Cells, rows)
 	} else {
-		s.lats, s.lngs = s.lats[:0], s.lngs[:0]
-		for _, i := range s.picked {
-			s.lats, s.lngs = append(s.lats, b.Lats[i]), append(s.lngs, b.Lngs[i])
-		}
+		s.lats, s.lngs = gather(s.lats, b.Lats, rows), gather(s.lngs, b.Lngs, rows)
 		t.index()
 	}
 	for m := range t.intake.measures {
-		e.contributions[m] = t.contribution(m, b, e.contributions[m])
+		e.contributions[m] = t.contribution(m, b, rows, e.contributions[m])
 	}
 }
 
@@ -157,41 +148,37 @@ func resize[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// contribution is what each picked row adds to a measure; nil: 1 each.
-func (t *Task) contribution(m int, b *Batch, dst []int64) []int64 {
+// contribution is what each row of a batch adds to a measure; nil: 1 each.
+func (t *Task) contribution(m int, b *Batch, rows []int32, dst []int64) []int64 {
 	measure := t.intake.measures[m]
 	if measure.Field < 0 && measure.Where < 0 {
 		return nil
 	}
-	picked := t.scratch.picked
-	dst = resize(dst, len(picked))
+	dst = resize(dst, len(rows))
 	switch {
 	case measure.Field < 0:
-		for n := range picked {
+		for n := range rows {
 			dst[n] = 1
 		}
 	case b.Fields[measure.Field].Kind == column.Float:
 		v := b.Fields[measure.Field].Floats
-		for n, i := range picked {
+		for n, i := range rows {
 			dst[n] = aggregate.FloatKey(v[i])
 		}
 	default:
-		v := b.Fields[measure.Field].Ints
-		for n, i := range picked {
-			dst[n] = v[i]
-		}
+		dst = gather(dst, b.Fields[measure.Field].Ints, rows)
 	}
 	none := identity(measure.Kind)
 	if measure.Where >= 0 {
 		where := t.scratch.wheres[measure.Where]
-		for n, i := range picked {
+		for n, i := range rows {
 			if !where.Get(int(i)) {
 				dst[n] = none
 			}
 		}
 	}
 	if measure.Field >= 0 && b.Fields[measure.Field].Nulls.Any() {
-		for n, i := range picked {
+		for n, i := range rows {
 			if b.Fields[measure.Field].Null(int(i)) {
 				dst[n] = none
 			}
