@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"bytes"
-	"encoding/binary"
 
 	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/stream"
@@ -11,17 +10,25 @@ import (
 // plainCSV decodes runs of plain csv records, which nearly all are: no quote, as
 // many columns as the header, numbers of at most 16 digits without an exponent,
 // nothing wrong. It leaves every other record to csvCodec, and gives each row that
-// csvCodec would give. A run is decoded in two passes, in which the next step never
-// waits for the one before: the first finds where the fields of some tens of
-// records end, the second reads one column of them after the other. Text is looked
-// at 8 bytes at a time, as integers whose lowest byte is the first of the text.
+// csvCodec would give. A run is decoded in passes, in which a record does not wait
+// for the one before: the first finds where some tens of records lie, each of the
+// others reads one column of them, and by that where the next column begins. Text
+// is looked at 8 bytes at a time, as integers whose lowest byte is the first of the
+// text.
 type plainCSV struct {
 	columns []plainColumn // of the file, in its order
 	max     int           // bytes of a record
-	ends    []uint32      // see index
-	run     int           // records to find at once: fewer after one that was not plain
+	at      [longestRun]uint32
+	run     int // records to find at once: fewer after one that was not plain
 
 	expected int // records of the piece that are to come, about
+}
+
+// plainRecords are records on their way through the columns.
+type plainRecords struct {
+	data  []byte
+	at    []uint32 // where in data the next column of each begins
+	lines []span   // where each lies; none holds a line end
 }
 
 const (
@@ -35,10 +42,9 @@ const (
 // newPlainCSV is nil where one column of the file has two values of a row.
 func newPlainCSV(c *csvCodec) *plainCSV {
 	p := &plainCSV{columns: make([]plainColumn, len(c.wanted)), max: c.max, run: shortestRun}
-	p.ends = make([]uint32, longestRun*len(p.columns)+16)
 	of := make([]*plainColumn, len(c.values))
 	for i, value := range c.wanted {
-		p.columns[i] = plainColumn{number: i, of: len(c.wanted)}
+		p.columns[i] = plainColumn{last: i+1 == len(c.wanted)}
 		if value >= 0 {
 			of[value] = &p.columns[i]
 		}
@@ -83,74 +89,56 @@ func newPlainCSV(c *csvCodec) *plainCSV {
 // record lies that it left, and adds where each lies to spans.
 func (p *plainCSV) decode(b *stream.Batch, spans *[]span, data []byte, quote, from, room int) int {
 	have := len(b.Times)
-	found := p.index(data[:max(0, min(quote, len(data)-window))], from, min(room, p.run))
+	found, end := p.lines(data[:max(0, min(quote, len(data)-window))], spans, from, min(room, p.run))
 	if found > 0 { // columns that must grow do so once a piece, mostly
-		length := int(p.ends[found*len(p.columns)]) - from
-		p.expected = min(room, (len(data)-from)*found/length+found)
+		p.expected = min(room, (len(data)-from)*found/(end-from)+found)
 	}
-	rows := p.lines(data, spans, found)
+	records := plainRecords{data: data, at: p.at[:found], lines: (*spans)[have : have+found]}
+	rows := found
 	for i := range p.columns {
 		if rows > 0 {
-			rows = p.columns[i].read(b, data, p.ends, rows, p.expected)
+			rows = p.columns[i].read(b, &records, rows, p.expected)
 		}
 	}
 	for i := range p.columns {
 		p.columns[i].keep(b, have+rows)
 	}
-	*spans = (*spans)[:have+rows]
 	for b.Reasons != nil && len(b.Reasons) < have+rows {
 		b.Reasons = append(b.Reasons, stream.Accepted)
 	}
 	p.run = min(2*p.run, longestRun)
 	if rows < found {
 		p.run = shortestRun
+		end = int(records.lines[rows].start)
 	}
-	return int(p.ends[rows*len(p.columns)] + 1)
+	*spans = (*spans)[:have+rows]
+	return end
 }
 
-// index finds the commas and line ends of data[from:], up to those of so many
-// records, and counts the records. ends[0] is the place before from; those of
-// record i and column c of n are ends[n*i+c+1], where nothing is wrong.
-func (p *plainCSV) index(data []byte, from, records int) int {
-	want := records * len(p.columns)
-	p.ends[0] = uint32(from) - 1
-	return min(want, findEnds(p.ends[1:], data, from, want)) / len(p.columns)
-}
-
-// findEnds finds the commas and line ends of data[at:], want at least where there
-// are so many, and counts them. ends has room for 8 more than are wanted.
-func findEnds(ends []uint32, data []byte, at, want int) int {
-	n := 0
-	for ; n < want && at+8 <= len(data); at += 8 {
-		marks := separators(binary.LittleEndian.Uint64(data[at : at+8 : at+8]))
-		places := &markPlaces[marks]
-		// Mostly there are two in 8 bytes or fewer; two are written in any case.
-		ends[n] = uint32(at) + uint32(places[0])
-		ends[n+1] = uint32(at) + uint32(places[1])
-		count := int(markCounts[marks])
-		for i := 2; i < count; i++ {
-			ends[n+i] = uint32(at) + uint32(places[i&7])
-		}
-		n += count
-	}
-	return n
-}
-
-// lines adds where so many records lie to spans, and returns how many of them are
-// no longer than they may be.
-func (p *plainCSV) lines(data []byte, spans *[]span, records int) int {
+// lines adds where the records of data[from:] lie to spans, so many at most and
+// none that is longer than it may be. It returns how many they are, and where the
+// one behind them lies.
+func (p *plainCSV) lines(data []byte, spans *[]span, from, records int) (found, next int) {
 	to := more(spans, records, p.expected)
-	for i := range to {
-		start, end := p.ends[i*len(p.columns)]+1, p.ends[(i+1)*len(p.columns)]
-		if end > start && data[end-1] == '\r' {
-			end--
-		}
-		if int(end-start) > p.max {
-			return i
-		}
-		to[i] = span{start, end}
+	if from > len(data) {
+		return 0, from
 	}
-	return records
+	for i := range to {
+		n := bytes.IndexByte(data[from:], '\n')
+		if n < 0 {
+			return i, from
+		}
+		end := from + n
+		if n > 0 && data[end-1] == '\r' {
+			n--
+		}
+		if n > p.max {
+			return i, from
+		}
+		p.at[i], to[i] = uint32(from), span{uint32(from), uint32(from + n)}
+		from = end + 1
+	}
+	return records, from
 }
 
 // nextQuote is where the first quote of data[from:] is, len(data) where there is none.
@@ -166,27 +154,3 @@ const (
 	lowBits  = 0x0101010101010101 // the lowest of each byte
 	highBits = 0x8080808080808080 // the highest of each byte
 )
-
-// separators has a bit for each byte of a word that is a comma or a line end.
-func separators(word uint64) uint8 {
-	// The sum's highest bit is 0 only where the byte's lower bits are.
-	comma, line := word^lowBits*',', word^lowBits*'\n'
-	comma |= comma&^highBits + lowBits*127
-	line |= line&^highBits + lowBits*127
-	marks := ^(comma & line) & highBits
-	// Bit 8i+7 times 2^(49-7i) is bit 56+i; no other product comes there.
-	return uint8(marks * 0x0002040810204081 >> 56)
-}
-
-// markCounts and markPlaces say of each byte how many bits it has, and where.
-var markCounts, markPlaces = func() (counts [256]uint8, places [256][8]uint8) {
-	for marks := range counts {
-		for i := range uint8(8) {
-			if marks>>i&1 == 1 {
-				places[marks][counts[marks]] = i
-				counts[marks]++
-			}
-		}
-	}
-	return counts, places
-}()

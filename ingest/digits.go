@@ -58,13 +58,6 @@ func leadingDigits(text []byte) (value uint64, digits int) {
 	return joined(x << (64 - 8*digits)), digits
 }
 
-// fewDigits reads the n digits, 1 to 8, that a text of 8 bytes or more begins with;
-// not ok: others are among them.
-func fewDigits(text []byte, n int) (number uint64, ok bool) {
-	x := (binary.LittleEndian.Uint64(text) ^ lowBits*'0') << ((64 - 8*n) & 63)
-	return joined(x), noDigits(x) == 0
-}
-
 // noDigits marks the bytes of a word that are not below 10 by their highest bits.
 // The lowest mark is right: a sum carries into a byte only from one that has a mark.
 func noDigits(x uint64) uint64 {
@@ -74,7 +67,7 @@ func noDigits(x uint64) uint64 {
 // joined is the number of 8 digits, each a byte below 10, the lowest byte the most
 // significant: neighbours are put together to 4 pairs, 2 fours, and one.
 func joined(x uint64) uint64 {
-	const pairs, hundreds, ones = 0x000000ff000000ff, 100 + 1e6*(1<<32), 1 + 1e4*(1<<32)
-	x = x*10 + x>>8
-	return ((x&pairs)*hundreds + (x>>16&pairs)*ones) >> 32
+	x = x * (10<<8 + 1) >> 8
+	x = x & 0x00ff00ff00ff00ff * (100<<16 + 1) >> 16
+	return x & 0x0000ffff0000ffff * (10000<<32 + 1) >> 32
 }
