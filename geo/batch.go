@@ -34,6 +34,8 @@ func IndexBatch(dst []Cell, lat, lng []float64, resolution int) error {
 	l := &levels[resolution]
 	var points [chunkRows]vector
 	var regions [chunkRows]uint8
+	var seen areas
+	few := l.steps > 0
 	for start := 0; start < len(lat); start += chunkRows {
 		end := min(start+chunkRows, len(lat))
 		lats, lngs := lat[start:end], lng[start:end]
@@ -43,23 +45,66 @@ func IndexBatch(dst []Cell, lat, lng []float64, resolution int) error {
 			}
 			points[i&(chunkRows-1)], regions[i&(chunkRows-1)] = place(here, lngs[i])
 		}
-		l.cells(dst[start:end], &points, &regions)
+		var spots [chunkRows]Spot
+		l.spots(&spots, points[:end-start], &regions)
+		if few {
+			few = l.cellsNear(dst[start:end], &spots, &regions, &seen) <= chunkRows/4
+			continue
+		}
+		l.cells(dst[start:end], &spots, &regions)
 	}
 	return nil
 }
 
-// cells indexes points.
-func (l *level) cells(dst []Cell, points *[chunkRows]vector, regions *[chunkRows]uint8) {
-	var spots [chunkRows]Spot
-	for i := range min(len(dst), chunkRows) {
-		face := regions[i]
+// spots finds the spots where points fall, and what regions are of their faces.
+func (l *level) spots(dst *[chunkRows]Spot, points []vector, regions *[chunkRows]uint8) {
+	for i := range points {
+		face := regions[i&(chunkRows-1)]
 		if face >= onEdge {
 			face = faceMap.face(face, points[i])
-			regions[i] = face
+			regions[i&(chunkRows-1)] = face
 		}
-		spots[i].X, spots[i].Y = l.nearest(face, &points[i])
+		dst[i&(chunkRows-1)].X, dst[i&(chunkRows-1)].Y = l.nearest(face, &points[i])
 	}
+}
+
+// cells is cell over spots.
+func (l *level) cells(dst []Cell, spots *[chunkRows]Spot, faces *[chunkRows]uint8) {
 	for i := range min(len(dst), chunkRows) {
-		dst[i] = l.cell(regions[i], spots[i].X, spots[i].Y)
+		dst[i] = l.cell(faces[i], spots[i].X, spots[i].Y)
 	}
+}
+
+// area is where cells differ in the digits of their first step alone, the four finest: 2,401 cells.
+type area struct {
+	key   uint64           // face and spot; 0: none, for no spot there is at (0, 0)
+	rest  Cell             // the cells without those digits
+	fours *[49 * 49]uint16 // turned as they are there; nil: at a pentagon, where not all are turned alike
+}
+
+// areas are those seen last, by their spots.
+type areas [16]area
+
+// cellsNear is cell over spots that lie in few areas. It returns how many were not where the ones
+// before were.
+func (l *level) cellsNear(dst []Cell, spots *[chunkRows]Spot, faces *[chunkRows]uint8, seen *areas) (strange int) {
+	for i := range min(len(dst), chunkRows) {
+		x, y := l.first(spots[i].X, spots[i].Y)
+		at, x, y := l.fourUp(x, y)
+		a, key := &seen[(x+4*y)%uint64(len(seen))], uint64(faces[i])<<56|x<<28|y
+		if a.key == key && a.fours != nil {
+			dst[i] = a.rest | Cell(a.fours[at]&0xfff)<<(l.lowest&63)>>3
+			continue
+		}
+		dst[i] = l.cell(faces[i], spots[i].X, spots[i].Y)
+		for range l.steps - 1 {
+			_, x, y = l.fourUp(x, y)
+		}
+		*a = area{key: key}
+		if base := l.base(faces[i], x, y); !base.pentagon {
+			a.rest, a.fours = dst[i]&^(0xfff<<(l.lowest&63)>>3)|l.rest, &l.fours[base.turns]
+		}
+		strange++
+	}
+	return strange
 }

@@ -92,7 +92,7 @@ type level struct {
 	origin int32 // added to x and y there to make them positive: middle at the end of the steps
 	steps  int   // of four digits
 	lowest uint  // where the first step's digits go, three bits higher than in a cell
-	fours  *[49 * 49]uint16
+	fours  *[6][49 * 49]uint16
 	bases  *[20][256]faceBase
 	rest   Cell // mode, resolution, and the digits not used
 }
@@ -153,18 +153,20 @@ var levels = func() *[MaxResolution + 1]level {
 	return table
 }()
 
-// fours[resolution modulo 2][49·x + y] splits the spot (x, y), 0 to 48, by four levels: 12 bits of
-// digits, and above them x and y, each plus 1, of its ancestor there.
-var fours = func() (table [2][49 * 49]uint16) {
+// fours[resolution modulo 2][turns][49·x + y] splits the spot (x, y), 0 to 48, by four levels: 12 bits
+// of digits, turned as turnings says, and above them x and y, each plus 1, of its ancestor there.
+var fours = func() (table [2][6][49 * 49]uint16) {
 	for class := range table {
-		for i := range table[class] {
-			s, entry := Spot{int32(i / 49), int32(i % 49)}, uint16(0)
+		for i := range 49 * 49 {
+			s, digits := Spot{int32(i / 49), int32(i % 49)}, Cell(0)
 			for up := range 4 {
 				var digit uint8
 				s, digit = s.coarser(class + 4 - up)
-				entry |= uint16(digit) << (3 * up)
+				digits |= Cell(digit) << (3 * up)
 			}
-			table[class][i] = entry | uint16(s.X+1)<<12 | uint16(s.Y+1)<<14
+			for turns := range table[class] {
+				table[class][turns][i] = uint16(turnings[turns].of(digits)) | uint16(s.X+1)<<12 | uint16(s.Y+1)<<14
+			}
 		}
 	}
 	return table
@@ -175,32 +177,53 @@ func by49(n uint64) uint64 { return n * (1<<37/49 + 1) >> 37 }
 
 // cell is the cell at a spot of a face's lattice.
 func (l *level) cell(face uint8, spotX, spotY int32) Cell {
-	if !l.there {
-		spotX, spotY = spotX*l.finer[0]+spotY*l.finer[1], spotX*l.finer[2]+spotY*l.finer[3]
-	}
-	x, y := uint64(spotX+l.origin), uint64(spotY+l.origin)
+	x, y := l.first(spotX, spotY)
 	digits, at := Cell(0), l.lowest
 	for range l.steps {
-		upX, upY := by49(x), by49(y)
-		four := uint64(l.fours[49*x+y-(49*49*upX+49*upY)])
-		digits |= Cell(four&0xfff) << (at & 63)
+		var i uint64
+		i, x, y = l.fourUp(x, y)
+		digits |= Cell(l.fours[0][i]&0xfff) << (at & 63)
 		at += 12
-		x, y = upX+four>>12&3-1, upY+four>>14-1
 	}
-	base := l.bases[face][(y*16+x)&255]
+	base := l.base(face, x, y)
 	digits = (digits | Cell(base.digit)<<digitBits) >> 3
 	c := l.rest | Cell(base.base)<<baseShift
 	if base.pentagon {
 		return onPentagon(c|digits, face, base.turns)
 	}
-	// Cell.turned, for all turns at once: a branch here would be guessed wrongly too often.
-	t := &turnings[base.turns&7]
-	digits = digits&t.keep | (digits<<1&(6*everyOne)|digits>>2&everyOne)&t.left | (digits>>1&(3*everyOne)|digits&everyOne<<2)&t.right
-	return c | digits ^ 7*((digits|digits>>1|digits>>2)&t.flip)
+	return c | turnings[base.turns&7].of(digits)
 }
 
-// turnings says which of the terms of Cell.turned hold.
-var turnings = [8]struct{ keep, left, right, flip Cell }{
+// base is what lies at the spot where a face's steps end.
+func (l *level) base(face uint8, x, y uint64) faceBase { return l.bases[face][(y*16+x)&255] }
+
+// first is where the steps of four levels begin for a spot.
+func (l *level) first(spotX, spotY int32) (x, y uint64) {
+	if !l.there {
+		spotX, spotY = spotX*l.finer[0]+spotY*l.finer[1], spotX*l.finer[2]+spotY*l.finer[3]
+	}
+	return uint64(spotX + l.origin), uint64(spotY + l.origin)
+}
+
+// fourUp is a spot's place in fours, and its ancestor four levels up.
+func (l *level) fourUp(x, y uint64) (i, upX, upY uint64) {
+	upX, upY = by49(x), by49(y)
+	i = 49*x + y - (49*49*upX + 49*upY)
+	four := uint64(l.fours[0][i])
+	return i, upX + four>>12&3 - 1, upY + four>>14 - 1
+}
+
+// turnTerms says which of the terms of Cell.turned hold.
+type turnTerms struct{ keep, left, right, flip Cell }
+
+// of is Cell.turned of digits, for all turns at once: a branch here would be guessed wrongly too often.
+func (t *turnTerms) of(digits Cell) Cell {
+	digits = digits&t.keep | (digits<<1&(6*everyOne)|digits>>2&everyOne)&t.left | (digits>>1&(3*everyOne)|digits&everyOne<<2)&t.right
+	return digits ^ 7*((digits|digits>>1|digits>>2)&t.flip)
+}
+
+// turnings are for 0 to 5 turns.
+var turnings = [8]turnTerms{
 	0: {keep: everyDigit},
 	1: {left: everyDigit, flip: everyOne},
 	2: {right: everyDigit},

@@ -186,6 +186,47 @@ func TestIndexRefusesWhatIsNoPlace(t *testing.T) {
 	}
 }
 
+// Places that lie together have the cells that they have alone: in cities of all sizes, at edges of
+// faces and at pentagons.
+func TestIndexBatchOfPlacesThatLieTogether(t *testing.T) {
+	random := rand.New(rand.NewPCG(9, 10))
+	var centres []vector
+	for f := range faces {
+		centres = append(centres, faces[f].centre, plus(faces[f].centre, 0.5, faces[(f+1)%20].centre, 0.5), vector{random.NormFloat64(), random.NormFloat64(), random.NormFloat64()})
+	}
+	pentagons, err := h3.Pentagons(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pentagons {
+		at, err := p.LatLng()
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, _ := place(at.Lat, at.Lng)
+		centres = append(centres, v)
+	}
+	lats, lngs, cells := make([]float64, 300), make([]float64, 300), make([]Cell, 300)
+	for _, centre := range centres {
+		at := centre.latLng()
+		for resolution := range MaxResolution + 1 {
+			size := 30 / math.Pow(math.Sqrt(7), random.Float64()*float64(resolution))
+			for i := range lats {
+				lats[i] = max(-90, min(90, at.Lat+size*random.NormFloat64()))
+				lngs[i] = math.Remainder(at.Lng+size*random.NormFloat64(), 360)
+			}
+			if err := IndexBatch(cells, lats, lngs, resolution); err != nil {
+				t.Fatal(err)
+			}
+			for i, c := range cells {
+				if alone, err := Index(lats[i], lngs[i], resolution); err != nil || c != alone {
+					t.Fatalf("%v, %v at %d: alone %v (%v), in a batch %v", lats[i], lngs[i], resolution, alone, err, c)
+				}
+			}
+		}
+	}
+}
+
 func TestIndexBatchNamesTheFirstBadRow(t *testing.T) {
 	const n = 1000
 	lats, lngs, cells := make([]float64, n), make([]float64, n), make([]Cell, n)
