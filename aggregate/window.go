@@ -19,7 +19,8 @@ import (
 //
 // Invariant: sums[slot·lanes + lane] is lane's window of slot; highs, where it is
 // not nil, holds the upper halves; held[slot] counts the entries in the widest
-// window; active names each slot with held > 0 once.
+// window; active names each slot with held > 0 once. Where a single pane stands for
+// the windows, active names its slots, and sums and held are 0.
 type Windows struct {
 	measures []Measure
 	pane     int64   // µs
@@ -34,6 +35,7 @@ type Windows struct {
 	active   []int32
 	order    *order // nil: not wanted
 	extremes []*extremum
+	single   single
 }
 
 // NewWindows makes empty windows of sizes (µs, ascending) over the slots of a
@@ -62,20 +64,35 @@ func NewWindows(measures []Measure, pane int64, sizes []int64, table *Table, ord
 // End is where the windows end, µs; MinInt64 before the first Slide.
 func (w *Windows) End() int64 { return w.end }
 
+// Empty tells that no slot has an entry in the widest window.
+func (w *Windows) Empty() bool { return len(w.active) == 0 }
+
 // Active are the slots with an entry in the widest window, in no order that
 // means anything; valid until the windows change.
-func (w *Windows) Active() []int32 { return w.active }
+func (w *Windows) Active() []int32 {
+	w.settle()
+	return w.active
+}
 
 // Order are the active slots by their cells, if NewWindows was asked for them;
 // valid until the windows change.
-func (w *Windows) Order() []Ordered { return w.order.now(w.held) }
+func (w *Windows) Order() []Ordered { return w.order.now() }
 
 // Held tells whether a slot has an entry in the widest window.
-func (w *Windows) Held(slot int32) bool { return int(slot) < len(w.held) && w.held[slot] > 0 }
+func (w *Windows) Held(slot int32) bool {
+	w.settle()
+	return int(slot) < len(w.held) && w.held[slot] > 0
+}
 
 // Sums are the running sums of all slots, Lanes each, and their upper halves: nil
 // while all fit 64 bits.
-func (w *Windows) Sums() (lows, highs []int64) { return w.sums, w.highs }
+func (w *Windows) Sums() (lows, highs []int64) {
+	w.settle()
+	return w.sums, w.highs
+}
+
+// Narrow tells that all sums fit 64 bits.
+func (w *Windows) Narrow() bool { return w.highs == nil }
 
 // Lanes is the number of sums of a slot.
 func (w *Windows) Lanes() int { return w.lanes }
@@ -90,6 +107,7 @@ func (w *Windows) Lane(measure, window int) int {
 
 // Sum is a slot's sum over a window.
 func (w *Windows) Sum(slot int32, measure, window int) exact.Int128 {
+	w.settle()
 	at := int(slot)*w.lanes + w.Lane(measure, window)
 	switch {
 	case at >= len(w.sums):
@@ -118,6 +136,11 @@ func (w *Windows) Slide(to int64, panes *Panes, via []int32) {
 	anew := to-w.sizes[len(w.sizes)-1] >= w.end // all that is in the windows leaves them
 	if anew {
 		w.empty()
+		if p := w.onlyPane(panes, to, via); p != nil {
+			w.hold(p)
+			w.end = to
+			return
+		}
 	}
 	for _, p := range panes.Between(w.end, to) {
 		panes.use(p)
@@ -167,20 +190,26 @@ func (w *Windows) leave(end int64, panes *Panes, via []int32) {
 // empty takes out everything: where the widest window is a pane long, that is
 // what a step does.
 func (w *Windows) empty() {
-	held, sums, highs, lanes := w.held, w.sums, w.highs, w.lanes
-	for _, s := range w.active {
-		held[s] = 0
-		at := int(s) * lanes
-		for i := range sums[at : at+lanes] {
-			sums[at+i] = 0
-		}
-		if highs != nil {
-			clear(highs[at : at+lanes])
-		}
+	if w.single.pane == nil {
+		w.clear()
 	}
-	w.active = w.active[:0]
+	w.single.pane, w.active = nil, w.active[:0]
 	if w.order != nil {
 		w.order.empty()
+	}
+}
+
+// clear takes what is active out of the sums.
+func (w *Windows) clear() {
+	for _, s := range w.active {
+		w.held[s] = 0
+		at := int(s) * w.lanes
+		for i := range w.sums[at : at+w.lanes] {
+			w.sums[at+i] = 0
+		}
+		if w.highs != nil {
+			clear(w.highs[at : at+w.lanes])
+		}
 	}
 }
 
@@ -201,6 +230,10 @@ func (w *Windows) Include(start int64, e *Entries, fresh []bool, via []int32) {
 		return
 	}
 	w.follow()
+	if w.single.pane != nil {
+		w.settle() // with these entries, which the pane has
+		return
+	}
 	w.count(e, via, fresh)
 	w.add(e, via, first, len(w.sizes), false)
 	for _, x := range w.extremes {
@@ -227,7 +260,7 @@ func before(t, d int64) int64 {
 func (w *Windows) follow() {
 	w.grow(w.table.Slots())
 	if w.order != nil {
-		w.order.follow(w.table, w.held)
+		w.order.follow(w.table)
 	}
 }
 

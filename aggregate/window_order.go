@@ -21,9 +21,9 @@ type Ordered struct {
 // Cells that come later wait beside the ranked ones until there are some, and are
 // ranked together: to rank is to pass over all of them.
 //
-// Invariant: ranked and young ascend by cell and share none; rank[slot] is 1 more
-// than a cell's place in ranked, below 0 for one in young or fresh and 0 for all
-// others; of ranked cells active has the bit at their place.
+// Invariant: ranked and young ascend by cell; they and fresh share none. rank[slot]
+// is 1 more than a cell's place in ranked, one of the two below for one in young or
+// fresh, and 0 for all others; of ranked cells active has the bit at their place.
 type order struct {
 	list   []Ordered // of what was active when it was made
 	stale  bool      // that is not what is active now
@@ -33,11 +33,17 @@ type order struct {
 	young  []Ordered
 	fresh  []Ordered // came since list was made, in no order
 	spare  []Ordered
-	freed  int // the table's, when the ranks were given
+	words  []uint64 // spare
+	freed  int      // the table's, when ranked and young were looked through
 }
 
+// Of cells that are not ranked.
 const (
-	notRanked = -1
+	resting = -1
+	working = -2 // active
+)
+
+const (
 	// As many young cells as ranked ones have words of bits, which are looked at
 	// for each list likewise, and some more.
 	youngCells = 64
@@ -46,21 +52,29 @@ const (
 
 // follow makes room for slots that are new in the table, and forgets cells that
 // have lost theirs: none of them is active.
-func (o *order) follow(t *Table, held []int32) {
-	if o.freed != t.freed {
-		o.freed = t.freed
-		gone := func(c Ordered) bool { return t.Cell(c.Slot) != c.Cell }
-		o.ranked, o.young = slices.DeleteFunc(o.ranked, gone), slices.DeleteFunc(o.young, gone)
-		o.fresh = slices.DeleteFunc(o.fresh, gone)
-		clear(o.rank)
-		for _, c := range o.fresh {
-			o.rank[c.Slot] = notRanked
+func (o *order) follow(t *Table) {
+	if n := t.Slots() - len(o.rank); n > 0 {
+		o.rank = append(o.rank, make([]int32, n+t.Slots()/4)...)
+	}
+	if o.freed == t.freed {
+		return
+	}
+	o.freed = t.freed
+	gone := func(c Ordered) bool {
+		if t.Cell(c.Slot) == c.Cell {
+			return false
 		}
-		o.number(held)
+		o.rank[c.Slot] = 0
+		return true
 	}
-	if n := len(held) - len(o.rank); n > 0 {
-		o.rank = append(o.rank, make([]int32, n)...)
+	o.fresh, o.young = slices.DeleteFunc(o.fresh, gone), slices.DeleteFunc(o.young, gone)
+	o.spare = o.spare[:0]
+	for _, c := range o.ranked {
+		if !gone(c) {
+			o.spare = append(o.spare, c)
+		}
 	}
+	o.number(o.spare)
 }
 
 // enter notes that slots have become active.
@@ -70,10 +84,12 @@ func (o *order) enter(slots []int32, t *Table) {
 	for _, s := range slots {
 		if r := rank[s] - 1; r >= 0 {
 			active[r/wordBits] |= 1 << (r % wordBits)
-		} else if r == -1 {
-			rank[s] = notRanked
+			continue
+		}
+		if rank[s] == 0 {
 			o.fresh = append(o.fresh, Ordered{t.Cell(s), s})
 		}
+		rank[s] = working
 	}
 }
 
@@ -82,6 +98,8 @@ func (o *order) leave(slot int32) {
 	o.stale = true
 	if r := o.rank[slot] - 1; r >= 0 {
 		o.active[r/wordBits] &^= 1 << (r % wordBits)
+	} else {
+		o.rank[slot] = resting
 	}
 }
 
@@ -89,10 +107,22 @@ func (o *order) leave(slot int32) {
 func (o *order) empty() {
 	o.stale = true
 	clear(o.active)
+	for _, c := range o.young {
+		o.rank[c.Slot] = resting
+	}
+	for _, c := range o.fresh {
+		o.rank[c.Slot] = resting
+	}
 }
 
-// now are the active slots by their cells; held is above 0 for them.
-func (o *order) now(held []int32) []Ordered {
+// holds tells whether a cell that was ever active is active.
+func (o *order) holds(slot int32) bool {
+	r := o.rank[slot]
+	return r == working || r > 0 && o.active[(r-1)/wordBits]>>((r-1)%wordBits)&1 == 1
+}
+
+// now are the active slots by their cells.
+func (o *order) now() []Ordered {
 	if !o.stale {
 		return o.list
 	}
@@ -102,12 +132,14 @@ func (o *order) now(held []int32) []Ordered {
 		o.spare = merged(o.spare[:0], o.young, o.fresh)
 		o.young, o.spare, o.fresh = o.spare, o.young, o.fresh[:0]
 		if len(o.young) > youngCells+len(o.active) {
-			o.number(held)
+			o.spare = merged(o.spare[:0], o.ranked, o.young)
+			o.young = o.young[:0]
+			o.number(o.spare)
 		}
 	}
 	o.spare = o.spare[:0]
 	for _, c := range o.young {
-		if held[c.Slot] > 0 {
+		if o.rank[c.Slot] == working {
 			o.spare = append(o.spare, c)
 		}
 	}
@@ -130,19 +162,21 @@ func (o *order) read(young []Ordered) {
 	o.list = append(list, young...)
 }
 
-// number gives all cells ranks, the young ones too.
-func (o *order) number(held []int32) {
-	o.spare = merged(o.spare[:0], o.ranked, o.young)
-	o.ranked, o.spare, o.young = o.spare, o.ranked, o.young[:0]
-	words := (len(o.ranked) + wordBits - 1) / wordBits
-	o.active = slices.Grow(o.active[:0], words)[:words]
-	clear(o.active)
-	for i, c := range o.ranked {
-		o.rank[c.Slot] = int32(i + 1)
-		if held[c.Slot] > 0 {
-			o.active[i/wordBits] |= 1 << (i % wordBits)
+// number ranks cells, which lie in spare, in place of those that are ranked.
+func (o *order) number(cells []Ordered) {
+	words := (len(cells) + wordBits - 1) / wordBits
+	active := slices.Grow(o.words[:0], words)[:words]
+	clear(active)
+	for i, c := range cells {
+		if o.holds(c.Slot) {
+			active[i/wordBits] |= 1 << (i % wordBits)
 		}
 	}
+	for i, c := range cells {
+		o.rank[c.Slot] = int32(i + 1)
+	}
+	o.active, o.words = active, o.active
+	o.ranked, o.spare = cells, o.ranked[:0]
 }
 
 // merged merges two ascending lists.

@@ -36,7 +36,7 @@ func TestOrderIsSorted(t *testing.T) {
 					entering = append(entering, s)
 				}
 				held = append(held, make([]int32, max(0, table.Slots()-len(held)))...)
-				o.follow(table, held)
+				o.follow(table)
 				for _, s := range entering {
 					if held[s] == 0 {
 						held[s] = 1
@@ -61,7 +61,7 @@ func sorted(t *rapid.T, o *order, table *Table, held []int32) {
 		}
 	}
 	slices.SortFunc(want, func(a, b Ordered) int { return cmp.Compare(a.Cell, b.Cell) })
-	if got := o.now(held); !slices.Equal(got, want) {
+	if got := o.now(); !slices.Equal(got, want) {
 		t.Fatalf("%d active cells are in the order %v, want %v", len(want), got, want)
 	}
 }

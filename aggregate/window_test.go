@@ -26,63 +26,82 @@ var windowMeasures = []Measure{{Kind: Sum, Field: -1, Where: -1}, {Kind: Sum, Fi
 // or outside.
 func TestWindowsHoldTheirPanes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const pane = 10
-		sizes := rapid.SampledFrom([][]int64{{10}, {10, 30}, {20, 50, 120}}).Draw(t, "sizes")
-		table, parents := NewTable(), NewTable()
-		var via []int32
-		var panes Panes
-		outside := &mapOutside{t: t, panes: &panes, room: rapid.SampledFrom([]int64{0, 200, 1000}).Draw(t, "room"), values: map[uint64][]byte{}}
-		if rapid.Bool().Draw(t, "bounded") {
-			panes.Bound(outside)
-		}
-		own := NewWindows(windowMeasures, pane, sizes, table, true)
-		above := NewWindows(windowMeasures, pane, sizes, parents, true)
-		var all []arrival
-		end := int64(math.MinInt64)
-		for range rapid.IntRange(1, 40).Draw(t, "turns") {
-			if rapid.IntRange(0, 2).Draw(t, "slide") == 0 && end > math.MinInt64 {
-				end += pane * rapid.Int64Range(1, 4).Draw(t, "panes")
-				own.Slide(end, &panes, nil)
-				above.Slide(end, &panes, via)
-				panes.Drop(end - sizes[len(sizes)-1])
-			} else {
-				a := arrival{
-					start: pane * rapid.Int64Range(-3, 8).Draw(t, "pane"), cell: geo.Cell(rapid.IntRange(1, 6).Draw(t, "cell")),
-					sum: rapid.Int64().Draw(t, "sum"), low: rapid.Int64Range(-9, 9).Draw(t, "low"), high: rapid.Int64Range(-9, 9).Draw(t, "high"),
-				}
-				if end == math.MinInt64 {
-					end = -40
-					own.Slide(end, &panes, nil)
-					above.Slide(end, &panes, via)
-				}
-				a.start = max(a.start, end-sizes[len(sizes)-1])
-				all = append(all, a)
-				slot, added := table.Add(a.cell)
-				if added {
-					parent, _ := parents.Add(a.cell / 3)
-					via = append(via, parent)
-				}
-				e := Entries{Slots: []int32{slot}, Measures: []MeasureColumn{{Lo: []uint64{1}}, {Lo: []uint64{uint64(a.sum)}}, {Lo: []uint64{uint64(a.low)}}, {Lo: []uint64{uint64(a.high)}}}}
-				fresh := []bool{false}
-				panes.Merge(a.start, 0, windowMeasures, e, true, fresh)
-				if a.start < end {
-					own.Include(a.start, &e, fresh, nil)
-					above.Include(a.start, &e, fresh, via)
-				}
+		sizes := rapid.SampledFrom([][]int64{{10}, {20}, {10, 30}, {20, 50, 120}}).Draw(t, "sizes")
+		measures := windowMeasures[:rapid.SampledFrom([]int{2, 4}).Draw(t, "measures")]
+		room := rapid.SampledFrom([]int64{0, 200, 1000, math.MaxInt64}).Draw(t, "room")
+		holdPanes(t, sizes, measures, room)
+	})
+}
+
+// Windows of one pane do, too.
+func TestWindowsOfOnePane(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		holdPanes(t, []int64{10}, windowMeasures[:2], math.MaxInt64)
+	})
+}
+
+// holdPanes lets windows slide over panes of 10, of which so many bytes may be in
+// memory; MaxInt64: there is no bound.
+func holdPanes(t *rapid.T, sizes []int64, measures []Measure, room int64) {
+	const pane = 10
+	table, parents := NewTable(), NewTable()
+	var via []int32
+	var panes Panes
+	outside := &mapOutside{t: t, panes: &panes, room: room, values: map[uint64][]byte{}}
+	if room < math.MaxInt64 {
+		panes.Bound(outside)
+	}
+	cells := rapid.SampledFrom([]int{2, 6}).Draw(t, "cells")
+	bits := rapid.SampledFrom([]int{3, 63}).Draw(t, "bits of a sum")
+	own := NewWindows(measures, pane, sizes, table, true)
+	above := NewWindows(measures, pane, sizes, parents, true)
+	var all []arrival
+	end := int64(-50)
+	for range rapid.IntRange(1, 40).Draw(t, "turns") {
+		if rapid.IntRange(0, 2).Draw(t, "slide") == 0 {
+			end += pane * rapid.Int64Range(1, 4).Draw(t, "panes")
+			own.Slide(end, &panes, nil)
+			above.Slide(end, &panes, via)
+			panes.Drop(end - sizes[len(sizes)-1])
+		} else {
+			a := arrival{
+				start: end + pane*rapid.Int64Range(-3, 3).Draw(t, "pane"), cell: geo.Cell(rapid.IntRange(1, cells).Draw(t, "cell")),
+				sum: rapid.Int64Range(-1<<bits, 1<<bits-1).Draw(t, "sum"), low: rapid.Int64Range(-9, 9).Draw(t, "low"), high: rapid.Int64Range(-9, 9).Draw(t, "high"),
 			}
+			a.start = max(a.start, end-sizes[len(sizes)-1])
+			all = append(all, a)
+			slot, added := table.Add(a.cell)
+			if added {
+				parent, _ := parents.Add(a.cell / 3)
+				via = append(via, parent)
+			}
+			e := Entries{Slots: []int32{slot}, Measures: []MeasureColumn{{Lo: []uint64{1}}, {Lo: []uint64{uint64(a.sum)}}, {Lo: []uint64{uint64(a.low)}}, {Lo: []uint64{uint64(a.high)}}}}
+			e.Measures = e.Measures[:len(measures)]
+			fresh := []bool{false}
+			panes.Merge(a.start, 0, measures, e, true, fresh)
+			if a.start < own.End() {
+				own.Include(a.start, &e, fresh, nil)
+				above.Include(a.start, &e, fresh, via)
+			}
+		}
+		if rapid.Bool().Draw(t, "look") {
 			agree(t, own, &panes, nil, all, func(c geo.Cell) geo.Cell { return c })
 			agree(t, above, &panes, via, all, func(c geo.Cell) geo.Cell { return c / 3 })
 		}
-		own.Discard(&panes)
-		above.Discard(&panes)
-		panes.Drop(math.MaxInt64)
-		outside.empty()
-	})
+	}
+	own.Discard(&panes)
+	above.Discard(&panes)
+	panes.Drop(math.MaxInt64)
+	outside.empty()
 }
 
 // agree compares windows with the sums of what arrived in them.
 func agree(t *rapid.T, w *Windows, panes *Panes, via []int32, all []arrival, of func(geo.Cell) geo.Cell) {
-	var active []geo.Cell
+	var active, order []geo.Cell
+	for _, o := range w.Order() {
+		order = append(order, o.Cell)
+	}
+	gathers(t, w)
 	for s := range int32(w.table.Slots()) {
 		cell := w.table.Cell(s)
 		for i, size := range w.sizes {
@@ -100,8 +119,10 @@ func agree(t *rapid.T, w *Windows, panes *Panes, via []int32, all []arrival, of 
 			if got := w.Sum(s, 1, i); got != sum {
 				t.Fatalf("cell %d, window %d at %d: sum %v, want %v", cell, size, w.End(), got, sum)
 			}
-			if l, h := w.Extreme(panes, via, s, 2, i), w.Extreme(panes, via, s, 3, i); l != low || h != high {
-				t.Fatalf("cell %d, window %d at %d: %d to %d, want %d to %d", cell, size, w.End(), l, h, low, high)
+			if len(w.measures) > 2 {
+				if l, h := w.Extreme(panes, via, s, 2, i), w.Extreme(panes, via, s, 3, i); l != low || h != high {
+					t.Fatalf("cell %d, window %d at %d: %d to %d, want %d to %d", cell, size, w.End(), l, h, low, high)
+				}
 			}
 			if i == len(w.sizes)-1 && !count.IsZero() {
 				active = append(active, cell)
@@ -109,12 +130,27 @@ func agree(t *rapid.T, w *Windows, panes *Panes, via []int32, all []arrival, of 
 		}
 	}
 	slices.Sort(active)
-	var order []geo.Cell
-	for _, o := range w.Order() {
-		order = append(order, o.Cell)
-	}
 	if !slices.Equal(order, active) || len(w.Active()) != len(active) {
 		t.Fatalf("active cells %v (%d), want %v", order, len(w.Active()), active)
+	}
+}
+
+// gathers compares what is gathered of the active cells with their sums.
+func gathers(t *rapid.T, w *Windows) {
+	if !w.Narrow() {
+		return
+	}
+	rows := append(slices.Clone(w.Order()), Ordered{Slot: -1})
+	values := make([]int64, len(rows))
+	Gather(values, w, rows, 1, len(w.sizes)-1)
+	for i, r := range rows {
+		want := exact.Int128{}
+		if r.Slot >= 0 {
+			want = w.Sum(r.Slot, 1, len(w.sizes)-1)
+		}
+		if exact.FromInt64(values[i]) != want {
+			t.Fatalf("cell %d at %d: %d is gathered, want %v", r.Cell, w.End(), values[i], want)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"github.com/hextide/hextide/aggregate"
+	"github.com/hextide/hextide/exact"
 	"github.com/hextide/hextide/geo"
 )
 
@@ -14,10 +15,18 @@ type values struct {
 	shape   *shape
 	n       int // rows
 	rings   int // loaded
+	slots   slotSums
 	columns []aggregate.MeasureColumn
 	packed  []packed // by column: where it is not in columns yet
 	memory  []uint64
 	highs   []int64
+}
+
+// slotSums are the columns that are sums of rows' own windows, where they are narrow:
+// they are gathered where they are wanted.
+type slotSums struct {
+	windows *aggregate.Windows // nil: columns are not of those
+	rows    []aggregate.Ordered
 }
 
 func newValues(sh *shape) values {
@@ -41,28 +50,42 @@ func (v *values) number(ring, window, measure int) int {
 
 // column is a column of the block.
 func (v *values) column(number int) aggregate.MeasureColumn {
-	if p := &v.packed[number]; p.words != nil {
+	switch p, c := &v.packed[number], &v.columns[number]; {
+	case p.words != nil:
 		lo, _ := v.own(number)
 		for i, w := range p.words {
 			lo[i] = w >> (p.shift & 63) & laneMask
 		}
 		v.columns[number], p.words = aggregate.MeasureColumn{Lo: lo}, nil
+	case c.Lo == nil:
+		lo, _ := v.own(number)
+		load(v, lo, number)
+		c.Lo = lo
 	}
 	return v.columns[number]
+}
+
+// load sets values to a column that is not there yet.
+func load[T int64 | uint64](v *values, dst []T, number int) {
+	measures := len(v.shape.measures)
+	aggregate.Gather(dst, v.slots.windows, v.slots.rows, number%measures, number/measures)
 }
 
 // integers writes a column that is an int64 column as it stands; false where it
 // does not fit 64 bits.
 func (v *values) integers(dst []int64, number int) bool {
-	if p := &v.packed[number]; p.words != nil {
+	c := &v.columns[number]
+	switch p := &v.packed[number]; {
+	case p.words != nil:
 		words, shift := p.words[:len(dst)], p.shift&63
 		for i := range dst {
 			dst[i] = int64(words[i] >> shift & laneMask)
 		}
 		return true
-	}
-	c := &v.columns[number]
-	if c.Hi != nil {
+	case c.Lo == nil:
+		load(v, dst, number)
+		return true
+	case c.Hi != nil:
 		return false
 	}
 	lo := c.Lo[:len(dst)]
@@ -91,35 +114,27 @@ func (v *values) direct(em *emission, level int, rows []aggregate.Ordered) {
 	v.n, v.rings = len(rows), 1
 	clear(v.packed)
 	w := em.v.windows[level]
-	sums, highs := w.Sums()
-	lanes := w.Lanes()
+	v.slots = slotSums{w, rows}
 	for size := range v.shape.sizes {
 		for m := range v.shape.measures {
 			number := v.number(0, size, m)
 			lo, hi := v.own(number)
-			lane := w.Lane(m, size)
-			if lane < 0 {
+			switch {
+			case v.shape.sumOf[m] < 0:
 				v.extremes(em, level, rows, m, size, lo)
 				v.columns[number] = aggregate.MeasureColumn{Lo: lo}
-				continue
-			}
-			for i, r := range rows {
-				lo[i] = 0
-				if r.Slot >= 0 {
-					lo[i] = uint64(sums[int(r.Slot)*lanes+lane])
+			case w.Narrow():
+				v.columns[number] = aggregate.MeasureColumn{}
+			default:
+				for i, r := range rows {
+					sum := exact.Int128{}
+					if r.Slot >= 0 {
+						sum = w.Sum(r.Slot, m, size)
+					}
+					lo[i], hi[i] = sum.Lo, sum.Hi
 				}
+				v.columns[number] = aggregate.MeasureColumn{Lo: lo, Hi: hi}
 			}
-			v.columns[number] = aggregate.MeasureColumn{Lo: lo}
-			if highs == nil {
-				continue
-			}
-			for i, r := range rows {
-				hi[i] = 0
-				if r.Slot >= 0 {
-					hi[i] = highs[int(r.Slot)*lanes+lane]
-				}
-			}
-			v.columns[number].Hi = hi
 		}
 	}
 }

@@ -62,7 +62,7 @@ func (t *territory) via(i int) []int32 {
 // busy tells whether a window holds anything, or an entity waits to be told that
 // its row has ceased.
 func (v *view) busy() bool {
-	if len(v.windows[0].Active()) > 0 {
+	if !v.windows[0].Empty() {
 		return true
 	}
 	for _, live := range v.live {
