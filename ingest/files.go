@@ -2,8 +2,6 @@ package ingest
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,6 +33,7 @@ type inputFile struct {
 	columns []string // csv; nil: the file is empty
 	first   int64    // key of the first record (see merge); stream.NoTime where it is not known
 	empty   bool     // no record is in it
+	digest  *digest  // of what was read
 	hash    string   // once it was asked for
 }
 
@@ -156,7 +155,7 @@ func (s *Files) examine(path string) (inputFile, error) {
 		}
 		return inputFile{}, fmt.Errorf("input %s is %s", path, what)
 	}
-	file := inputFile{path: path, size: info.Size(), changed: info.ModTime(), first: stream.NoTime}
+	file := inputFile{path: path, size: info.Size(), changed: info.ModTime(), first: stream.NoTime, digest: newDigest()}
 	t, err := openText(path, &counter{})
 	if err != nil {
 		return inputFile{}, err
@@ -220,8 +219,8 @@ func (s *Files) Empty() []string {
 	return names
 }
 
-// Describe implements stream.Source; it reads every file once and remembers what
-// it found. The result is a FilesDescription.
+// Describe implements stream.Source; it reads of every file what no reader has read,
+// and remembers what it found. The result is a FilesDescription.
 func (s *Files) Describe(ctx context.Context) (any, error) {
 	s.hashing.Lock()
 	defer s.hashing.Unlock()
@@ -231,7 +230,7 @@ func (s *Files) Describe(ctx context.Context) (any, error) {
 	for range min(len(s.files), runtime.GOMAXPROCS(0)) {
 		workers.Go(func() {
 			for i := range work {
-				failures[i] = s.files[i].digest(ctx)
+				failures[i] = s.files[i].hashed(ctx)
 			}
 		})
 	}
@@ -276,8 +275,8 @@ func (s *Files) Resume(ctx context.Context, description []byte) error {
 	return nil
 }
 
-// digest finds a file's hash.
-func (f *inputFile) digest(ctx context.Context) error {
+// hashed finds a file's hash.
+func (f *inputFile) hashed(ctx context.Context) error {
 	file, err := os.Open(f.path)
 	if err != nil {
 		return fmt.Errorf("hashing input: %w", err)
@@ -286,22 +285,8 @@ func (f *inputFile) digest(ctx context.Context) error {
 	if err := f.unchanged(file); err != nil {
 		return err
 	}
-	sum := sha256.New()
-	buffer := make([]byte, 256<<10)
-	for {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("hashing %s: %w", f.path, err)
-		}
-		n, err := file.Read(buffer)
-		sum.Write(buffer[:n])
-		if err == io.EOF {
-			f.hash = hex.EncodeToString(sum.Sum(nil))
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("hashing %s: %w", f.path, err)
-		}
-	}
+	f.hash, err = f.digest.of(ctx, file)
+	return err
 }
 
 // unchanged refuses a file that is not what it was when the source was made.

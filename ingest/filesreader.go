@@ -141,6 +141,9 @@ func (r *filesReader) take(ctx context.Context, in *mergeInput) error {
 func (r *filesReader) open(in *mergeInput, file *inputFile) error {
 	o := r.stream
 	o.columns = file.columns
+	if !o.lines { // who replays does not ask
+		in.read.digest = file.digest
+	}
 	s, err := startStream(file.path, &in.read, o)
 	if err != nil {
 		return err

@@ -34,13 +34,17 @@ func (e *FileError) Unwrap() error { return e.Err }
 
 // counter counts what is read of a file; others may look at it meanwhile.
 type counter struct {
-	from io.Reader
-	n    atomic.Int64
+	from   io.Reader
+	digest *digest // of what is read; nil: of no use
+	n      atomic.Int64
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.from.Read(p)
-	c.n.Add(int64(n))
+	end := c.n.Add(int64(n))
+	if c.digest != nil {
+		c.digest.pass(end-int64(n), p[:n])
+	}
 	return n, err
 }
 

@@ -121,7 +121,8 @@ func (c *checkpoints) finish(ctx context.Context, kind barrierKind) error {
 
 // take takes one checkpoint.
 func (c *checkpoints) take(ctx context.Context, kind barrierKind) error {
-	if err := c.run.source.wait(ctx); err != nil {
+	if err := c.run.source.describe(ctx, c.run.cfg.Source); err != nil {
+		c.run.life.abort(err) // what is read is not known to be one input
 		return err
 	}
 	c.epoch++

@@ -106,7 +106,6 @@ func NewRunner(cfg Config) (*Runner, error) {
 	}
 	r := &Runner{cfg: cfg.withDefaults()}
 	r.life.ready, r.life.over, r.life.stop = make(chan struct{}), make(chan struct{}), make(chan struct{})
-	r.source.known = make(chan struct{})
 	r.life.ctx, r.life.abort = context.WithCancelCause(context.Background())
 	r.checkpoints = &checkpoints{run: r, requests: make(chan chan error), sooner: make(chan struct{}, 1), committer: r.cfg.committer()}
 	r.checkpoints.status.Store(&CheckpointStats{})
@@ -140,7 +139,6 @@ func (r *Runner) work(ctx context.Context) error {
 	readers, stopReaders := context.WithCancel(work)
 	defer stopReaders()
 	crew := &crew{run: r, fail: r.life.abort}
-	crew.start(work, "describe", func(ctx context.Context) error { return r.source.describe(ctx, r.cfg.Source) })
 	for _, d := range r.sinks {
 		crew.start(work, "sink/"+d.sink.Name(), d.run)
 	}
