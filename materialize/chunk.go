@@ -1,157 +1,274 @@
 package materialize
 
 import (
-	"fmt"
+	"encoding/binary"
 	"slices"
 
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/geo"
 	"github.com/hextide/hextide/stream"
 )
 
 // chunk writes one column of a row group's blocks.
-func (e *encoder) chunk(i int, chunk file.ColumnChunkWriter, blocks []*stream.Rows) error {
+func (e *encoder) chunk(i int, c *chunk, blocks []*stream.Rows) {
 	switch i {
 	case columnCell:
-		return e.cells(chunk.(*file.Int64ColumnChunkWriter), blocks)
+		e.cells(c, blocks)
 	case columnH3:
-		return e.names(chunk.(*file.ByteArrayColumnChunkWriter), blocks)
+		e.names(c, blocks)
 	case columnResolution:
-		return e.shorts(chunk, blocks, func(r *stream.Rows) int32 { return int32(r.Resolution) })
+		e.shorts(c, blocks, func(r *stream.Rows) int64 { return int64(r.Resolution) })
 	case columnEnd:
-		return e.stamps(chunk, blocks, func(r *stream.Rows) int64 { return r.WindowEnd })
+		e.stamps(c, blocks, func(r *stream.Rows) int64 { return r.WindowEnd })
+		c.bounds(slices.Min(e.blocks.values), slices.Max(e.blocks.values))
 	case columnAvailable:
-		return e.stamps(chunk, blocks, func(r *stream.Rows) int64 { return e.layout.available(r.WindowEnd) })
+		e.stamps(c, blocks, func(r *stream.Rows) int64 { return e.layout.available(r.WindowEnd) })
 	case columnRevision:
-		return e.shorts(chunk, blocks, func(r *stream.Rows) int32 { return r.Revision })
+		e.shorts(c, blocks, func(r *stream.Rows) int64 { return int64(r.Revision) })
 	case columnFinal:
-		return e.final(chunk.(*file.BooleanColumnChunkWriter), blocks)
+		e.final(c)
+	default:
+		e.values(c, i-fixedColumns, blocks)
 	}
-	return e.values(chunk, i-fixedColumns, blocks)
 }
 
 // stamps writes a time that is one for a whole block.
-func (e *encoder) stamps(chunk file.ColumnChunkWriter, blocks []*stream.Rows, of func(*stream.Rows) int64) error {
-	perBlock(&e.times, blocks, of)
-	return writeIndexed(chunk, plainArray(arrow.PrimitiveTypes.Int64, len(e.times.values), arrow.GetBytes(e.times.values)), e.times.rows)
+func (e *encoder) stamps(c *chunk, blocks []*stream.Rows, of func(*stream.Rows) int64) {
+	e.blocks.fill(blocks, of)
+	e.page = e.page[:0]
+	for _, v := range e.blocks.values {
+		e.page = binary.LittleEndian.AppendUint64(e.page, uint64(v))
+	}
+	e.perBlock(c)
 }
 
 // shorts writes a small number that is one for a whole block.
-func (e *encoder) shorts(chunk file.ColumnChunkWriter, blocks []*stream.Rows, of func(*stream.Rows) int32) error {
-	perBlock(&e.numbers, blocks, of)
-	return writeIndexed(chunk, plainArray(arrow.PrimitiveTypes.Int32, len(e.numbers.values), arrow.GetBytes(e.numbers.values)), e.numbers.rows)
+func (e *encoder) shorts(c *chunk, blocks []*stream.Rows, of func(*stream.Rows) int64) {
+	e.blocks.fill(blocks, of)
+	e.page = e.page[:0]
+	for _, v := range e.blocks.values {
+		e.page = binary.LittleEndian.AppendUint32(e.page, uint32(v))
+	}
+	e.perBlock(c)
+}
+
+// perBlock writes a column by the dictionary of blocks, whose values are on the page.
+func (e *encoder) perBlock(c *chunk) {
+	e.out = c.appendDictionary(e.out, len(e.blocks.values), len(e.page), e.page)
+	e.page = appendNumbers(e.page[:0], e.blocks.rows, len(e.blocks.values))
+	e.out = c.appendData(e.out, parquet.Encodings.RLEDict, len(e.page), e.page)
 }
 
 // final writes that all rows are.
-func (e *encoder) final(w *file.BooleanColumnChunkWriter, blocks []*stream.Rows) error {
-	for _, r := range blocks {
-		for len(e.trues) < len(r.Cells) {
-			e.trues = append(e.trues, true)
-		}
-		if _, err := w.WriteBatch(e.trues[:len(r.Cells)], nil, nil); err != nil {
-			return err
-		}
-	}
-	return nil
+func (e *encoder) final(c *chunk) {
+	e.page = appendLevels(e.page[:0], c.rows, nil)
+	e.out = c.appendData(e.out, parquet.Encodings.RLE, len(e.page), e.page)
 }
 
 // cells writes the cells as numbers.
-func (e *encoder) cells(w *file.Int64ColumnChunkWriter, blocks []*stream.Rows) error {
+func (e *encoder) cells(c *chunk, blocks []*stream.Rows) {
 	if e.indexed {
-		return writeIndexed(w, e.places.numbers(), e.places.rows)
+		least, most := e.places.bounds()
+		c.bounds(int64(least), int64(most))
+		e.index(c, e.places.numbers())
+		return
 	}
+	e.ints = e.ints[:0]
 	for _, r := range blocks {
-		e.ints = e.ints[:0]
-		for _, c := range r.Cells {
-			e.ints = append(e.ints, int64(c))
-		}
-		if _, err := w.WriteBatch(e.ints, nil, nil); err != nil {
-			return err
+		for _, cell := range r.Cells {
+			e.ints = append(e.ints, int64(cell))
 		}
 	}
-	return nil
+	c.bounds(slices.Min(e.ints), slices.Max(e.ints))
+	e.page = appendDeltas(e.page[:0], e.ints)
+	e.compressed(c, parquet.Encodings.DeltaBinaryPacked)
 }
 
 // nameDigits is how many hexadecimal digits a cell's name has.
 const nameDigits = 15
 
 // names writes the cells as hexadecimal digits.
-func (e *encoder) names(w *file.ByteArrayColumnChunkWriter, blocks []*stream.Rows) error {
+func (e *encoder) names(c *chunk, blocks []*stream.Rows) {
 	if e.indexed {
-		return writeIndexed(w, e.places.names(), e.places.rows)
+		e.index(c, e.places.names())
+		return
 	}
+	cells := make([]geo.Cell, 0, c.rows)
 	for _, r := range blocks {
-		e.digits, e.texts = slices.Grow(e.digits[:0], nameDigits*len(r.Cells)), e.texts[:0]
-		for i, c := range r.Cells {
-			e.digits = appendName(e.digits, c)
-			e.texts = append(e.texts, e.digits[i*nameDigits:])
-		}
-		if _, err := w.WriteBatch(e.texts, nil, nil); err != nil {
-			return err
-		}
+		cells = append(cells, r.Cells...)
 	}
-	return nil
+	e.page = appendNames(e.page[:0], cells, &e.ints)
+	e.compressed(c, parquet.Encodings.DeltaByteArray)
 }
 
 // appendName appends the hexadecimal digits of a cell.
-func appendName(to []byte, c geo.Cell) []byte {
-	var text [nameDigits]byte
-	for at := nameDigits - 1; at >= 0; at-- {
-		text[at] = "0123456789abcdef"[c&15]
-		c >>= 4
+func appendName(to []byte, c geo.Cell) []byte { return appendDigits(to, c, 0, nameDigits) }
+
+// appendDigits appends the hexadecimal digits of a cell from one to another.
+func appendDigits(out []byte, c geo.Cell, from, to int) []byte {
+	for at := from; at < to; at++ {
+		out = append(out, "0123456789abcdef"[c>>(digitBits*(nameDigits-1-at))&15])
 	}
-	return append(to, text[:]...)
+	return out
+}
+
+// index writes a column of cells by their dictionary. The rows' numbers are packed once
+// for the columns of a row group.
+func (e *encoder) index(c *chunk, values entries) {
+	n := e.places.cells.Len()
+	if raw := n * len(values.entry); values.fits() {
+		e.packed = values.append(e.packed[:0], e.codes)
+		e.out = c.appendDictionary(e.out, n, raw, e.packed)
+	} else {
+		e.page = values.appendEntries(e.page[:0])
+		e.packed = e.zstd.EncodeAll(e.page, e.packed[:0])
+		e.out = c.appendDictionary(e.out, n, raw, e.packed)
+	}
+	e.page = e.places.appendNumbers(e.page[:0])
+	e.packed = appendStored(e.packed[:0], e.page)
+	e.out = c.appendData(e.out, parquet.Encodings.RLEDict, len(e.page), e.packed)
+}
+
+// compressed writes the page as a column's data.
+func (e *encoder) compressed(c *chunk, encoding parquet.Encoding) {
+	e.packed = e.zstd.EncodeAll(e.page, e.packed[:0])
+	e.out = c.appendData(e.out, encoding, len(e.page), e.packed)
 }
 
 // values writes one of the plan's columns; nulls are left out, as Parquet has it.
-func (e *encoder) values(chunk file.ColumnChunkWriter, c int, blocks []*stream.Rows) error {
-	switch w := chunk.(type) {
-	case *file.Int64ColumnChunkWriter:
-		return optional(e, blocks, c, &e.ints, func(v *column.Vector) []int64 { return v.Ints }, w.WriteBatch)
-	case *file.Float64ColumnChunkWriter:
-		return optional(e, blocks, c, &e.floats, func(v *column.Vector) []float64 { return v.Floats }, w.WriteBatch)
+func (e *encoder) values(c *chunk, i int, blocks []*stream.Rows) {
+	e.page = appendLevels(e.page[:0], c.rows, e.present(i, blocks))
+	if blocks[0].Columns[i].Kind == column.Float {
+		e.floats = gathered(e.floats[:0], blocks, i, func(v *column.Vector) []float64 { return v.Floats })
+		e.page = appendSplit(e.page, e.floats)
+		e.compressed(c, parquet.Encodings.ByteStreamSplit)
+		return
 	}
-	return fmt.Errorf("column %d has no writer for %T", c, chunk)
+	if most := mostInteger(blocks, i); most < byteValues {
+		e.narrow(c, i, int(most), blocks)
+		return
+	}
+	e.ints = gathered(e.ints[:0], blocks, i, func(v *column.Vector) []int64 { return v.Ints })
+	e.page = appendDeltas(e.page, e.ints)
+	e.compressed(c, parquet.Encodings.DeltaBinaryPacked)
 }
 
-func optional[T any](e *encoder, blocks []*stream.Rows, c int, scratch *[]T, of func(*column.Vector) []T, batch func([]T, []int16, []int16) (int64, error)) error {
+// byteValues is how many values from 0 up a column may have to be written by a byte each.
+const byteValues = 1 << 8
+
+// narrow writes a column of small integers, whose levels are on the page: a dictionary
+// of all up to the greatest, in which each is its own number. Where they seldom repeat,
+// as counts of one cell and another do, codes by their frequency are shorter than copies
+// and sooner found.
+func (e *encoder) narrow(c *chunk, i, most int, blocks []*stream.Rows) {
+	upTo := entries{entry: make([]byte, 8), to: 1, varying: make([]byte, 0, most+8)}
+	for v := range most + 1 {
+		upTo.varying = append(upTo.varying, byte(v))
+	}
+	e.packed = upTo.append(e.packed[:0], e.codes)
+	e.out = c.appendDictionary(e.out, most+1, 8*(most+1), e.packed)
+	e.bytes = e.bytes[:0]
 	for _, r := range blocks {
-		v := &r.Columns[c]
-		values := of(v)
-		if !v.Nulls.Any() {
-			e.levels = repeated(e.levels, 1, len(values))
-			if _, err := batch(values, e.levels, nil); err != nil {
-				return err
+		e.bytes = appendBytes(e.bytes, &r.Columns[i])
+	}
+	e.page = append(e.page, 8) // bits of a number
+	e.page = appendPackedBytes(e.page, e.bytes)
+	if seldomRepeat(e.bytes) {
+		e.packed = appendCoded(e.packed[:0], e.page, e.codes)
+	} else {
+		e.packed = e.zstd.EncodeAll(e.page, e.packed[:0])
+	}
+	e.out = c.appendData(e.out, parquet.Encodings.RLEDict, len(e.page), e.packed)
+}
+
+// mostInteger is the greatest value of a column of integers, negative ones being greater
+// than others.
+func mostInteger(blocks []*stream.Rows, i int) uint64 {
+	most := uint64(0)
+	for _, r := range blocks {
+		for _, v := range r.Columns[i].Ints {
+			most = max(most, uint64(v))
+		}
+	}
+	return most
+}
+
+// appendBytes appends the values of a column that are not null, a byte each.
+func appendBytes(to []byte, v *column.Vector) []byte {
+	if !v.Nulls.Any() {
+		at := len(to)
+		to = slices.Grow(to, len(v.Ints))[:at+len(v.Ints)]
+		for row, x := range v.Ints {
+			to[at+row] = byte(x)
+		}
+		return to
+	}
+	for row, x := range v.Ints {
+		if !v.Null(row) {
+			to = append(to, byte(x))
+		}
+	}
+	return to
+}
+
+// seldomRepeat tells, from the first of them, whether more than one of four values is
+// another than the one before.
+func seldomRepeat(values []byte) bool {
+	const enough = 4 << 10
+	values = values[:min(len(values), enough)]
+	repeated := 0
+	for i := 1; i < len(values); i++ {
+		repeated += int((uint32(values[i]^values[i-1]) - 1) >> 31) // 1 where there is no difference, and no branch
+	}
+	return 4*repeated < 3*len(values)
+}
+
+// present tells of each row whether it has a value in a column, 1 or 0; nil: all have.
+func (e *encoder) present(i int, blocks []*stream.Rows) []int32 {
+	if !slices.ContainsFunc(blocks, func(r *stream.Rows) bool { return r.Columns[i].Nulls.Any() }) {
+		return nil
+	}
+	e.levels = e.levels[:0]
+	for _, r := range blocks {
+		for row := range r.Cells {
+			level := int32(1)
+			if r.Columns[i].Null(row) {
+				level = 0
 			}
+			e.levels = append(e.levels, level)
+		}
+	}
+	return e.levels
+}
+
+// appendLevels appends bits of all rows behind their length: definition levels, or what
+// a column of true and false has; nil stands for ones.
+func appendLevels(out []byte, rows int, bits []int32) []byte {
+	start := len(out)
+	out = append(out, 0, 0, 0, 0)
+	if bits == nil {
+		out = appendRuns(out, []run{{1, rows}}, 1)
+	} else {
+		out = appendPackedRun(out, bits, 1)
+	}
+	binary.LittleEndian.PutUint32(out[start:], uint32(len(out)-start-4))
+	return out
+}
+
+// gathered appends the values of a column that are not null.
+func gathered[T any](to []T, blocks []*stream.Rows, i int, of func(*column.Vector) []T) []T {
+	for _, r := range blocks {
+		v := &r.Columns[i]
+		if !v.Nulls.Any() {
+			to = append(to, of(v)...)
 			continue
 		}
-		present := (*scratch)[:0]
-		e.mixed = e.mixed[:0]
-		for i, x := range values {
-			if v.Null(i) {
-				e.mixed = append(e.mixed, 0)
-				continue
+		for row, x := range of(v) {
+			if !v.Null(row) {
+				to = append(to, x)
 			}
-			e.mixed, present = append(e.mixed, 1), append(present, x)
-		}
-		*scratch = present
-		if _, err := batch(present, e.mixed, nil); err != nil {
-			return err
 		}
 	}
-	return nil
-}
-
-// repeated makes n of one value, in dst where it holds as many already.
-func repeated[T comparable](dst []T, value T, n int) []T {
-	if len(dst) >= n && n > 0 && dst[0] == value { // the values of dst are equal: it only ever comes from here
-		return dst[:n]
-	}
-	dst = dst[:0]
-	for range n {
-		dst = append(dst, value)
-	}
-	return dst
+	return to
 }

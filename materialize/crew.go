@@ -12,7 +12,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/hextide/hextide/aggregate"
 	"github.com/hextide/hextide/pipeline"
 	"github.com/hextide/hextide/stream"
 	"golang.org/x/sync/errgroup"
@@ -65,12 +64,16 @@ const maxOpen = 256
 // syncers is how many files are made durable at a time: they wait for one disk.
 const syncers = 16
 
-func newCrew(dir string, l *layout, plan *pipeline.Plan) *crew {
+func newCrew(dir string, l *layout, plan *pipeline.Plan) (*crew, error) {
 	c := &crew{dir: dir, plan: plan, hash: stream.NewContentHash(plan), idle: make(chan *encoder, runtime.GOMAXPROCS(0))}
 	for range cap(c.idle) {
-		c.idle <- &encoder{layout: l, places: cellDictionary{cells: aggregate.NewTable()}}
+		e, err := newEncoder(l)
+		if err != nil {
+			return nil, err
+		}
+		c.idle <- e
 	}
-	return c
+	return c, nil
 }
 
 // hand gives a batch to the next idle encoder. Its outcome is there after wait.
@@ -134,7 +137,7 @@ func (c *crew) write(e *encoder, b *batch) error {
 	b.info = Part{Path: filepath.ToSlash(b.path), Bytes: int64(len(content)), SHA256: hex.EncodeToString(sum[:])}
 	b.info.First, b.info.Last = b.blocks[0].WindowEnd, b.blocks[len(b.blocks)-1].WindowEnd
 	full := filepath.Join(c.dir, b.path)
-	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+	if err := makeFolder(filepath.Dir(full)); err != nil {
 		return err
 	}
 	out, err := os.Create(full)
@@ -155,6 +158,19 @@ func (c *crew) write(e *encoder, b *batch) error {
 	c.mu.Unlock()
 	err = errors.Join(out.Sync(), out.Close())
 	c.mu.Lock()
+	return err
+}
+
+// makeFolder makes a folder where it is missing, which is taken for the rule, as most
+// hours are one file.
+func makeFolder(path string) error {
+	err := os.Mkdir(path, 0o755)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if errors.Is(err, os.ErrNotExist) { // nor is the one above it there
+		return os.MkdirAll(path, 0o755)
+	}
 	return err
 }
 

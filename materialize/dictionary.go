@@ -1,14 +1,11 @@
 package materialize
 
 import (
-	"fmt"
+	"encoding/binary"
+	"math/bits"
 
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
-	"github.com/apache/arrow-go/v18/parquet/file"
-	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/hextide/hextide/aggregate"
+	"github.com/hextide/hextide/geo"
 	"github.com/hextide/hextide/stream"
 )
 
@@ -17,21 +14,53 @@ import (
 // cells of a window follow one another, and their differences are a bit or two.
 const seldom = 4
 
-// dictionary is Parquet's dictionary encoding of a column (its RLE_DICTIONARY): the
-// distinct values once, and for each row which of them it has.
-type dictionary[T comparable] struct {
-	values []T // distinct, in the order of their first rows
-	rows   []int32
-	number map[T]int32 // of a value in values
+// dictionary is Parquet's dictionary encoding (its RLE_DICTIONARY) of a column whose
+// value is one for a whole block: the distinct values once, and which of them the rows
+// have.
+type dictionary struct {
+	values []int64 // distinct, in the order of their first rows
+	rows   []run
+	number map[int64]int32 // of a value in values
 }
+
+// fill makes the dictionary of a row group's blocks.
+func (d *dictionary) fill(blocks []*stream.Rows, of func(*stream.Rows) int64) {
+	if d.number == nil {
+		d.number = map[int64]int32{}
+	}
+	clear(d.number)
+	d.values, d.rows = d.values[:0], d.rows[:0]
+	for i, r := range blocks {
+		value := of(r)
+		if last := len(d.rows) - 1; i > 0 && d.values[d.rows[last].value] == value {
+			d.rows[last].rows += len(r.Cells)
+			continue
+		}
+		n, is := d.number[value]
+		if !is {
+			n = int32(len(d.values))
+			d.number[value] = n
+			d.values = append(d.values, value)
+		}
+		d.rows = append(d.rows, run{n, len(r.Cells)})
+	}
+}
+
+// appendNumbers appends the data page of a dictionary of so many values.
+func appendNumbers(out []byte, rows []run, values int) []byte {
+	width := numberBits(values)
+	return appendRuns(append(out, byte(width)), rows, width)
+}
+
+// numberBits is how many bits the number of one of so many values takes. No reader
+// minds a bit for a single one.
+func numberBits(values int) int { return max(bits.Len(uint(values-1)), 1) }
 
 // cellDictionary is that of the cells of a row group, as numbers and as names.
 type cellDictionary struct {
 	cells   *aggregate.Table // their slots are their numbers
 	rows    []int32
-	ints    []int64 // the cells
-	digits  []byte  // of their names, one after another
-	offsets []int32
+	varying []byte
 }
 
 // fill fills the dictionary and tells whether there are at least so many rows for
@@ -55,71 +84,60 @@ func (d *cellDictionary) fill(blocks []*stream.Rows, each int) bool {
 	return true
 }
 
-// numbers are the distinct cells as an array.
-func (d *cellDictionary) numbers() arrow.Array {
-	d.ints = d.ints[:0]
-	for n := range d.cells.Slots() {
-		d.ints = append(d.ints, int64(d.cells.Cell(int32(n))))
-	}
-	return plainArray(arrow.PrimitiveTypes.Int64, len(d.ints), arrow.GetBytes(d.ints))
+// appendNumbers appends the data page, which both columns of cells have.
+func (d *cellDictionary) appendNumbers(out []byte) []byte {
+	width := numberBits(d.cells.Len())
+	return appendPackedRun(append(out, byte(width)), d.rows, width)
 }
 
-// names are the distinct cells in hexadecimal digits as an array.
-func (d *cellDictionary) names() arrow.Array {
-	d.digits, d.offsets = d.digits[:0], append(d.offsets[:0], 0)
-	for n := range d.cells.Slots() {
-		d.digits = appendName(d.digits, d.cells.Cell(int32(n)))
-		d.offsets = append(d.offsets, int32(len(d.digits)))
+// differ has the bits in which the distinct cells are not all the same, and one more
+// where there is a single cell.
+func (d *cellDictionary) differ() geo.Cell {
+	differ, first := geo.Cell(0), d.cells.Cell(0)
+	for n := range d.cells.Len() {
+		differ |= d.cells.Cell(int32(n)) ^ first
 	}
-	return plainArray(arrow.BinaryTypes.String, d.cells.Slots(), arrow.GetBytes(d.offsets), d.digits)
+	return max(differ, 1)
 }
 
-// perBlock fills the dictionary of a column whose value is one for a whole block.
-func perBlock[T comparable](d *dictionary[T], blocks []*stream.Rows, of func(*stream.Rows) T) {
-	if d.number == nil {
-		d.number = map[T]int32{}
+// bounds are the least and the greatest cell.
+func (d *cellDictionary) bounds() (least, most geo.Cell) {
+	least = d.cells.Cell(0)
+	for n := range d.cells.Len() {
+		c := d.cells.Cell(int32(n))
+		least, most = min(least, c), max(most, c)
 	}
-	clear(d.number)
-	d.values, d.rows = d.values[:0], d.rows[:0]
-	for _, r := range blocks {
-		value := of(r)
-		n, is := d.number[value]
-		if !is {
-			n = int32(len(d.values))
-			d.number[value] = n
-			d.values = append(d.values, value)
+	return least, most
+}
+
+// numbers are the distinct cells as numbers of 8 bytes. They stay until the next call.
+func (d *cellDictionary) numbers() entries {
+	differ := uint64(d.differ())
+	a := entries{
+		entry: binary.LittleEndian.AppendUint64(nil, uint64(d.cells.Cell(0))),
+		from:  bits.TrailingZeros64(differ) / 8, to: (bits.Len64(differ) + 7) / 8, varying: d.varying[:0],
+	}
+	for n := range d.cells.Len() {
+		c := d.cells.Cell(int32(n)) >> (8 * a.from)
+		for range a.to - a.from {
+			a.varying = append(a.varying, byte(c))
+			c >>= 8
 		}
-		for range r.Cells {
-			d.rows = append(d.rows, n)
-		}
 	}
+	d.varying = a.varying
+	return a
 }
 
-// writeIndexed writes a required column by its dictionary.
-func writeIndexed(chunk file.ColumnChunkWriter, values arrow.Array, rows []int32) error {
-	defer values.Release()
-	if s, is := chunk.PageStatistics().(*metadata.Int64Statistics); is {
-		s.Update(values.(*array.Int64).Int64Values(), 0)
+// names are the distinct cells in hexadecimal digits, each behind their number. They
+// stay until the next call.
+func (d *cellDictionary) names() entries {
+	differ := uint64(d.differ())
+	from, to := (bits.LeadingZeros64(differ)-unnamedBits)/digitBits, nameDigits-bits.TrailingZeros64(differ)/digitBits
+	entry := binary.LittleEndian.AppendUint32(nil, nameDigits)
+	a := entries{entry: appendName(entry, d.cells.Cell(0)), from: len(entry) + from, to: len(entry) + to, varying: d.varying[:0]}
+	for n := range d.cells.Len() {
+		a.varying = appendDigits(a.varying, d.cells.Cell(int32(n)), from, to)
 	}
-	encoder, is := chunk.CurrentEncoder().(interface{ PutDictionary(arrow.Array) error })
-	if !is {
-		return fmt.Errorf("the column %s has no dictionary", chunk.Descr().Name())
-	}
-	if err := encoder.PutDictionary(values); err != nil {
-		return err
-	}
-	indices := plainArray(arrow.PrimitiveTypes.Int32, len(rows), arrow.GetBytes(rows))
-	defer indices.Release()
-	return chunk.WriteDictIndices(indices, nil, nil)
-}
-
-// plainArray makes an array without nulls over buffers that stay the caller's.
-func plainArray(of arrow.DataType, n int, buffers ...[]byte) arrow.Array {
-	all := []*memory.Buffer{nil}
-	for _, b := range buffers {
-		all = append(all, memory.NewBufferBytes(b))
-	}
-	data := array.NewData(of, n, all, nil, 0, 0)
-	defer data.Release()
-	return array.MakeFromData(data)
+	d.varying = a.varying
+	return a
 }

@@ -1,16 +1,20 @@
 package materialize
 
 import (
-	"bytes"
+	"context"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/compress"
-	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/arrow-go/v18/parquet/schema"
+	"github.com/hextide/hextide/aggregate"
 	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/pipeline"
 	"github.com/hextide/hextide/stream"
+	"github.com/klauspost/compress/huff0"
+	"github.com/klauspost/compress/zstd"
 )
 
 // groupRows is when a file or a row group is full: large enough to compress
@@ -23,11 +27,9 @@ const hashRows = 8 << 10
 
 // layout is what the files of one snapshot have in common.
 type layout struct {
-	root      *schema.GroupNode
-	plain     file.WriteOption // cells by their differences
-	indexed   file.WriteOption // cells by a dictionary
-	columns   int
-	available func(end int64) int64 // from when a lookup could have known a row, µs
+	schema     *schema.Schema
+	properties *parquet.WriterProperties // encodings without a dictionary, and compressors
+	available  func(end int64) int64     // from when a lookup could have known a row, µs
 }
 
 // The columns before the plan's own.
@@ -55,16 +57,13 @@ func newLayout(plan *pipeline.Plan) (*layout, error) {
 		schema.NewBooleanNode("final", parquet.Repetitions.Required, -1),
 	}
 	properties := []parquet.WriterProperty{
-		parquet.WithCompression(compress.Codecs.Zstd), parquet.WithCompressionLevel(1),
-		parquet.WithDictionaryDefault(false), parquet.WithStats(false), parquet.WithStatsFor("window_end", true), parquet.WithStatsFor("cell", true),
-		parquet.WithBatchSize(8192), parquet.WithVersion(parquet.V2_6), parquet.WithDataPageVersion(parquet.DataPageV1),
-		parquet.WithEncodingFor("cell", parquet.Encodings.DeltaBinaryPacked),
-		parquet.WithEncodingFor("h3", parquet.Encodings.DeltaByteArray),
+		parquet.WithCompression(compress.Codecs.Zstd), parquet.WithDictionaryDefault(false), parquet.WithVersion(parquet.V2_6),
+		parquet.WithEncodingFor("cell", parquet.Encodings.DeltaBinaryPacked), parquet.WithEncodingFor("h3", parquet.Encodings.DeltaByteArray),
+		parquet.WithEncodingFor("final", parquet.Encodings.RLE),
 	}
-	for _, name := range []string{"window_end", "available_at", "revision", "resolution"} { // long runs: a few bytes each, not worth a compressor's start
-		properties = append(properties, parquet.WithDictionaryFor(name, true), parquet.WithCompressionFor(name, compress.Codecs.Uncompressed))
+	for _, name := range []string{"resolution", "window_end", "available_at", "revision", "final"} { // long runs: a few bytes each
+		properties = append(properties, parquet.WithCompressionFor(name, compress.Codecs.Uncompressed))
 	}
-	properties = append(properties, parquet.WithEncodingFor("final", parquet.Encodings.RLE), parquet.WithCompressionFor("final", compress.Codecs.Uncompressed))
 	for _, c := range plan.Columns {
 		if c.Kind == column.Float {
 			nodes = append(nodes, schema.NewFloat64Node(c.Name, parquet.Repetitions.Optional, -1))
@@ -78,12 +77,7 @@ func newLayout(plan *pipeline.Plan) (*layout, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the Parquet schema of %s: %w", plan.Name, err)
 	}
-	schema.NewSchema(root) // nodes keep their paths from now on, so that writers on several goroutines only read them
-	return &layout{
-		root: root, columns: len(nodes), available: plan.AvailableAt,
-		plain:   file.WithWriterProps(parquet.NewWriterProperties(properties...)),
-		indexed: file.WithWriterProps(parquet.NewWriterProperties(append(properties, parquet.WithDictionaryFor("cell", true), parquet.WithDictionaryFor("h3", true))...)),
-	}, nil
+	return &layout{schema: schema.NewSchema(root), properties: parquet.NewWriterProperties(properties...), available: plan.AvailableAt}, nil
 }
 
 func logical(name string, l schema.LogicalType, physical parquet.Type) schema.Node {
@@ -93,47 +87,61 @@ func logical(name string, l schema.LogicalType, physical parquet.Type) schema.No
 // encoder makes files of rows, one after another, in memory of its own.
 type encoder struct {
 	layout *layout
-	out    bytes.Buffer
+	zstd   *zstd.Encoder
+	codes  *huff0.Scratch
+	out    []byte // the file
+	page   []byte // of it
+	packed []byte // a page, compressed
 
 	places  cellDictionary
 	indexed bool // whether the cells of this file are written by their dictionary
-	times   dictionary[int64]
-	numbers dictionary[int32]
+	blocks  dictionary
 
-	// Scratch. In the first two all values are equal.
-	trues  []bool
-	levels []int16
-	mixed  []int16
+	// Of one column.
+	levels []int32
 	ints   []int64
 	floats []float64
-	digits []byte
-	texts  []parquet.ByteArray // slices of digits
+	bytes  []byte
 }
+
+func newEncoder(l *layout) (*encoder, error) {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithAllLitEntropyCompression(true), zstd.WithZeroFrames(true), zstd.WithEncoderCRC(false))
+	return &encoder{layout: l, zstd: z, codes: newCodes(), places: cellDictionary{cells: aggregate.NewTable()}}, err
+}
+
+// magic is what a Parquet file begins and ends with.
+const magic = "PAR1"
 
 // encode makes a file of blocks in their order. It stays until the next call.
 func (e *encoder) encode(blocks []*stream.Rows) ([]byte, error) {
-	e.out.Reset()
+	e.out = append(e.out[:0], magic...)
+	about := metadata.NewFileMetadataBuilder(e.layout.schema, e.layout.properties, nil)
 	groups := rowGroups(blocks)
-	properties := e.layout.plain
-	if e.indexed = e.places.fill(groups[0], seldom); e.indexed {
-		properties = e.layout.indexed
-	}
-	writer, err := file.NewParquetWriterWithError(&e.out, e.layout.root, properties)
-	if err != nil {
-		return nil, err
-	}
+	e.indexed = e.places.fill(groups[0], seldom)
 	for i, group := range groups {
 		if e.indexed && i > 0 {
 			e.places.fill(group, 0)
 		}
-		if err := e.group(writer, group); err != nil {
+		if err := e.group(about.AppendRowGroup(), int16(i), group); err != nil {
 			return nil, err
 		}
 	}
-	if err := writer.Close(); err != nil {
-		return nil, err
+	return e.out, e.footer(about)
+}
+
+// footer appends what the file's chunks are and where.
+func (e *encoder) footer(about *metadata.FileMetaDataBuilder) error {
+	whole, err := about.Finish()
+	if err != nil {
+		return err
 	}
-	return e.out.Bytes(), nil
+	text, err := whole.Serialize(context.Background())
+	if err != nil {
+		return err
+	}
+	e.out = append(e.out, text...)
+	e.out = append(binary.LittleEndian.AppendUint32(e.out, uint32(len(text))), magic...)
+	return nil
 }
 
 // rowGroups cuts blocks into what becomes a row group each.
@@ -149,20 +157,20 @@ func rowGroups(blocks []*stream.Rows) [][]*stream.Rows {
 	return groups
 }
 
-// group writes blocks as one row group.
-func (e *encoder) group(writer *file.Writer, blocks []*stream.Rows) error {
-	group, err := writer.AppendRowGroupChecked()
-	if err != nil {
-		return err
+// group appends blocks as one row group.
+func (e *encoder) group(about *metadata.RowGroupMetaDataBuilder, number int16, blocks []*stream.Rows) error {
+	rows := 0
+	for _, r := range blocks {
+		rows += len(r.Cells)
 	}
-	for i := range e.layout.columns {
-		chunk, err := group.NextColumn()
-		if err != nil {
+	start := len(e.out)
+	for i := range e.layout.schema.NumColumns() {
+		c := chunk{meta: about.NextColumnChunk(), rows: rows}
+		e.chunk(i, &c, blocks)
+		if err := c.finish(e.out); err != nil {
 			return err
 		}
-		if err := e.chunk(i, chunk, blocks); err != nil {
-			return err
-		}
 	}
-	return group.Close()
+	about.SetNumRows(rows)
+	return about.Finish(int64(len(e.out)-start), number)
 }

@@ -65,9 +65,13 @@ func NewSnapshot(dir string, plan *pipeline.Plan, o SnapshotOptions) (*Snapshot,
 	if err != nil {
 		return nil, err
 	}
+	c, err := newCrew(dir, l, plan)
+	if err != nil {
+		return nil, err
+	}
 	return &Snapshot{
 		dir: dir, options: o, plan: plan, pending: pending{}, settled: map[int32]int64{}, hours: map[int64]*batch{},
-		crew: newCrew(dir, l, plan), dead: newLines(dir, "dead"), late: newLines(dir, "late"),
+		crew: c, dead: newLines(dir, "dead"), late: newLines(dir, "late"),
 	}, nil
 }
 

@@ -1,0 +1,96 @@
+package materialize
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+
+	"github.com/hextide/hextide/geo"
+)
+
+// The shape of Parquet's DELTA_BINARY_PACKED (Encodings.md, "Delta Encoding"): a block
+// of differences has its least, and each part of it how many bits the rest of one takes.
+const (
+	deltaBlock = 128
+	deltaPart  = 32
+)
+
+// appendDeltas appends integers, one at least, by their differences.
+func appendDeltas(out []byte, values []int64) []byte {
+	out = binary.AppendUvarint(out, deltaBlock)
+	out = binary.AppendUvarint(out, deltaBlock/deltaPart)
+	out = binary.AppendUvarint(out, uint64(len(values)))
+	last := values[0]
+	out = binary.AppendVarint(out, last)
+	var differences [deltaBlock]uint64
+	for values = values[1:]; len(values) > 0; {
+		block := values[:min(deltaBlock, len(values))]
+		values = values[len(block):]
+		least := int64(math.MaxInt64)
+		for i, v := range block {
+			d := v - last // wraps, and so it does where it is read
+			last = v
+			differences[i] = uint64(d)
+			least = min(least, d)
+		}
+		for i := range block {
+			differences[i] -= uint64(least)
+		}
+		clear(differences[len(block):])
+		out = binary.AppendVarint(out, least)
+		widths := len(out)
+		out = append(out, make([]byte, deltaBlock/deltaPart)...)
+		for part := 0; part*deltaPart < len(block); part++ {
+			rest := differences[part*deltaPart : (part+1)*deltaPart]
+			all := uint64(0)
+			for _, d := range rest {
+				all |= d
+			}
+			width := bits.Len64(all)
+			out[widths+part] = byte(width)
+			out = appendPacked(out, rest, width)
+		}
+	}
+	return out
+}
+
+// appendNames appends the names of cells as DELTA_BYTE_ARRAY: how many digits each
+// shares with the one before, and the others.
+func appendNames(out []byte, cells []geo.Cell, scratch *[]int64) []byte {
+	shared := (*scratch)[:0]
+	before := ^geo.Cell(0)
+	for _, c := range cells {
+		shared = append(shared, int64(max(bits.LeadingZeros64(uint64(c^before)), unnamedBits)-unnamedBits)/digitBits)
+		before = c
+	}
+	out = appendDeltas(out, shared)
+	for i := range shared {
+		shared[i] = nameDigits - shared[i]
+	}
+	*scratch = shared
+	out = appendDeltas(out, shared)
+	for i, c := range cells {
+		out = appendDigits(out, c, nameDigits-int(shared[i]), nameDigits)
+	}
+	return out
+}
+
+const (
+	digitBits   = 4
+	unnamedBits = 64 - nameDigits*digitBits // before the first digit of a name; 0 in every cell
+)
+
+// appendSplit appends numbers as BYTE_STREAM_SPLIT: the first byte of all, the second
+// of all and so on.
+func appendSplit(out []byte, values []float64) []byte {
+	start := len(out)
+	out = append(out, make([]byte, 8*len(values))...)
+	for i, v := range values {
+		b := math.Float64bits(v)
+		for at := start + i; at < len(out); at += len(values) {
+			out[at] = byte(b)
+			b >>= 8
+		}
+	}
+	return out
+}
