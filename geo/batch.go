@@ -40,7 +40,7 @@ func IndexBatch(dst []Cell, lat, lng []float64, resolution int) error {
 		end := min(start+chunkRows, len(lat))
 		lats, lngs := lat[start:end], lng[start:end]
 		for i, here := range lats {
-			if !onEarth(here, lngs[i]) {
+			if !OnEarth(here, lngs[i]) {
 				return &InvalidError{start + i, here, lngs[i]}
 			}
 			points[i&(chunkRows-1)], regions[i&(chunkRows-1)] = place(here, lngs[i])

@@ -47,7 +47,7 @@ func Index(lat, lng float64, resolution int) (Cell, error) {
 	if uint(resolution) > MaxResolution {
 		return 0, errResolution(resolution)
 	}
-	if !onEarth(lat, lng) {
+	if !OnEarth(lat, lng) {
 		return 0, fmt.Errorf("latitude %v, longitude %v: %w", lat, lng, ErrLatLng)
 	}
 	p, region := place(lat, lng)

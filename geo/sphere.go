@@ -48,8 +48,8 @@ func (a *angle) sum(degrees float64) (sin, cos float64) {
 	return a.sin + (float64(a.sin*c) + float64(a.cos*s)), a.cos + (float64(a.cos*c) - float64(a.sin*s))
 }
 
-// onEarth also refuses what is not a number.
-func onEarth(lat, lng float64) bool { return math.Abs(lat) <= 90 && math.Abs(lng) <= 180 }
+// OnEarth tells whether a latitude and longitude are those of a place: within ±90° and ±180°, and numbers.
+func OnEarth(lat, lng float64) bool { return math.Abs(lat) <= 90 && math.Abs(lng) <= 180 }
 
 // place is the point of the unit sphere at a latitude and longitude, and the region of the faces' map
 // that it lies in.

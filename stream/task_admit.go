@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/hextide/hextide/aggregate"
 	"github.com/hextide/hextide/column"
@@ -24,30 +25,65 @@ func (t *Task) evaluate(b *Batch) {
 // admit decides, record by record, which events are accepted, and moves the
 // watermark after each one. It leaves their rows in scratch.picked.
 func (t *Task) admit(b *Batch, from, to int, out *Ingested) {
-	s := &t.scratch
-	s.picked = s.picked[:0]
+	t.scratch.picked = slices.Grow(t.scratch.picked[:0], to-from)
 	t.counts.Read += int64(to - from)
+	plain := b.Reasons == nil && b.NotAfter == nil && !t.intake.byCell && t.intake.filter == nil
 	for i := from; i < to; i++ {
-		if r := t.check(b, i); r != Accepted {
-			t.bury(b, i, r, out)
-			continue
+		if plain {
+			if i = t.accept(b, i, to); i == to {
+				return
+			}
 		}
-		time := b.Times[i]
-		switch {
-		case time < t.options.From || time >= t.options.To:
-			t.counts.Outside++
-			continue
-		case t.intake.filter != nil && !s.filter.Get(i):
-			t.counts.Filtered++
-		case t.lateness.late(time):
-			t.counts.Late++
-			t.report(b, i, out)
-		default:
-			t.accepted = max(t.accepted, time)
-			s.picked = append(s.picked, int32(i))
-		}
-		t.lateness.observe(time)
+		t.judge(b, i, out)
 	}
+}
+
+// accept accepts events up to the first that needs to be judged, or to the last. Times
+// and places decide; an event at or after what is complete is not late.
+func (t *Task) accept(b *Batch, from, to int) int {
+	least, most := max(t.intake.notBefore, t.options.From), min(b.Limit, t.options.To-1)
+	complete, behind := t.lateness.complete, t.lateness.outOfOrder+t.lateness.allowed
+	newest := t.accepted
+	times, lats, lngs := b.Times[from:to], b.Lats[from:to], b.Lngs[from:to]
+	picked := t.scratch.picked
+	at := int32(from)
+	for n, time := range times {
+		if time < max(least, complete) || time > most || !geo.OnEarth(lats[n], lngs[n]) {
+			break
+		}
+		newest, complete = max(newest, time), max(complete, time-behind)
+		picked = append(picked, at)
+		at++
+	}
+	if n := int(at) - from; n > 0 {
+		t.scratch.picked = picked
+		t.accepted = newest
+		t.lateness.observe(newest)
+	}
+	return int(at)
+}
+
+// judge decides about one record.
+func (t *Task) judge(b *Batch, i int, out *Ingested) {
+	if r := t.check(b, i); r != Accepted {
+		t.bury(b, i, r, out)
+		return
+	}
+	time := b.Times[i]
+	switch {
+	case time < t.options.From || time >= t.options.To:
+		t.counts.Outside++
+		return
+	case t.intake.filter != nil && !t.scratch.filter.Get(i):
+		t.counts.Filtered++
+	case t.lateness.late(time):
+		t.counts.Late++
+		t.report(b, i, out)
+	default:
+		t.accepted = max(t.accepted, time)
+		t.scratch.picked = append(t.scratch.picked, int32(i))
+	}
+	t.lateness.observe(time)
 }
 
 // check finds out whether a record is an event.
@@ -69,8 +105,7 @@ func (t *Task) check(b *Batch, i int) Reason {
 	if t.intake.byCell {
 		return t.checkCell(b, i)
 	}
-	// Written so that NaN fails.
-	if lat, lng := b.Lats[i], b.Lngs[i]; lat >= -90 && lat <= 90 && lng >= -180 && lng <= 180 {
+	if geo.OnEarth(b.Lats[i], b.Lngs[i]) {
 		return Accepted
 	}
 	return BadLocation

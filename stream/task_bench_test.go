@@ -44,7 +44,7 @@ func BenchmarkTaskCity(b *testing.B) {
 			events[i] = testEvent{lat: 37.77 + 0.02*r.NormFloat64(), lng: -122.42 + 0.03*r.NormFloat64(), key: keys[r.IntN(len(keys))], value: int64(i & 1)}
 		}
 		batches[k] = makeBatch(events, 0)
-		batches[k].Fields = batches[k].Fields[:2]
+		batches[k].Fields, batches[k].Reasons = batches[k].Fields[:2], nil
 	}
 	at := int64(0)
 	var out Ingested

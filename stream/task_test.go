@@ -83,6 +83,9 @@ func makeBatch(events []testEvent, first int) *Batch {
 		b.Fields[1].Ints = append(b.Fields[1].Ints, e.value)
 		b.Fields[2].Floats = append(b.Fields[2].Floats, e.x)
 	}
+	if !slices.ContainsFunc(b.Reasons, func(r Reason) bool { return r != Accepted }) {
+		b.Reasons = nil
+	}
 	b.Next = int64(first + len(events))
 	return b
 }
@@ -207,7 +210,7 @@ func naive(in *intake, events []testEvent) (merged, Counts, []string) {
 		}
 		paneEnd := (e.time/in.pane + 1) * in.pane
 		switch {
-		case e.value < 0:
+		case in.filter != nil && e.value < 0:
 			c.Filtered++
 		case watermark != NoTime && paneEnd+in.allowed <= watermark:
 			c.Late++
@@ -295,7 +298,10 @@ func TestTaskIsTheOracle(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		in := testIntake(t, rapid.SampledFrom([]int64{0, 7 * second, 90 * second}).Draw(rt, "allowed"),
 			rapid.SampledFrom([]int64{0, 10 * second, 30 * second}).Draw(rt, "span"))
-		in.notBefore = rapid.SampledFrom([]int64{0, second}).Draw(rt, "not before")
+		in.notBefore = rapid.SampledFrom([]int64{0, second, 110 * second}).Draw(rt, "not before")
+		if rapid.Bool().Draw(rt, "unfiltered") {
+			in.filter = nil
+		}
 		at := int64(100 * second)
 		var events []testEvent
 		for range rapid.IntRange(0, 120).Draw(rt, "n") {
@@ -323,12 +329,17 @@ func TestTaskIsTheOracle(t *testing.T) {
 // Events outside [from, to) touch nothing.
 func TestTaskRange(t *testing.T) {
 	in := testIntake(t, 0, 0)
-	task := newTask(in, 0, TaskOptions{From: 100 * second, To: 200 * second})
-	var out Ingested
 	event := func(at int64) testEvent { return testEvent{time: at * second, lat: 1, lng: 1} }
-	task.Batch(makeBatch([]testEvent{event(150), event(5000), event(99), event(200), event(199), event(100)}, 0), &out)
-	if c := task.Counts(); c.Outside != 3 || c.Late != 1 || task.Watermark() != 194*second || task.Accepted() != 199*second {
-		t.Errorf("%+v, watermark %d, accepted %d", c, task.Watermark(), task.Accepted())
+	for _, filter := range []predicate{in.filter, nil} {
+		in.filter = filter
+		task := newTask(in, 0, TaskOptions{From: 100 * second, To: 200 * second})
+		var out Ingested
+		b := makeBatch([]testEvent{event(99), event(150), event(5000), event(200), event(199), event(100), event(9000)}, 0)
+		b.Limit = 6000 * second
+		task.Batch(b, &out)
+		if c := task.Counts(); c.Outside != 3 || c.Dead != 1 || c.Late != 1 || task.Watermark() != 194*second || task.Accepted() != 199*second {
+			t.Errorf("%+v, watermark %d, accepted %d", c, task.Watermark(), task.Accepted())
+		}
 	}
 }
 
