@@ -241,7 +241,7 @@ func (c *plainColumn) readFloats(to []float64, r *plainRecords) int {
 	}
 }
 
-// readFixed reads numbers of up to 8 digits, so many of them before a point, as
+// readFixed reads numbers of up to 15 digits, so many of them before a point, as
 // long as they are such, and returns how many they were.
 func readFixed(to []float64, data []byte, at []uint32, mark byte, whole int) int {
 	before, unit := uint64(1)<<(8*whole)-1, floatPower10[8-whole]
@@ -259,11 +259,24 @@ func readFixed(to []float64, data []byte, at []uint32, mark byte, whole int) int
 		x ^= lowBits * '0'
 		marks := noDigits(x) >> 7
 		n := bits.TrailingZeros64(marks) >> 3
-		if text[whole&7] != '.' || n < whole || text[n+1] != mark {
+		if text[whole&7] != '.' || n < whole {
 			return i
 		}
-		x &= (marks - 1) &^ marks
-		to[i] = float64(int64(joined(x))) / by // minus zero too
+		mantissa := joined(x & ((marks - 1) &^ marks))
+		if text[n+1] != mark {
+			if n < 8 {
+				return i
+			}
+			x = binary.LittleEndian.Uint64(text[9:]) ^ lowBits*'0'
+			more := bits.TrailingZeros64(noDigits(x)) >> 3
+			if more == 8 || text[9+more] != mark {
+				return i
+			}
+			mantissa = mantissa*uintPower10[more] + joined(x<<(64-8*more))
+			by *= floatPower10[more]
+			n += more
+		}
+		to[i] = float64(int64(mantissa)) / by // minus zero too
 		at[i] = uint32(start + n + 2)
 	}
 	return len(to)
