@@ -22,12 +22,13 @@ const (
 
 // block is a run of whole records of one file, and what they decode to.
 type block struct {
-	data   []byte
-	pieces []*stream.Batch // Raw of each is a *blockRaw
-	refs   int             // pieces that are not handed back, and one of the stream while it takes pieces
-	parsed chan struct{}   // one token when pieces are there
-	err    error           // what follows the block: nil, io.EOF, or why reading ended
-	home   *pool
+	data     []byte
+	unquoted bool            // data is known to have no quote
+	pieces   []*stream.Batch // Raw of each is a *blockRaw
+	refs     int             // pieces that are not handed back, and one of the stream while it takes pieces
+	parsed   chan struct{}   // one token when pieces are there
+	err      error           // what follows the block: nil, io.EOF, or why reading ended
+	home     *pool
 }
 
 // drop gives up one reference.
@@ -53,7 +54,7 @@ func newPool(s *Schema, depth int) *pool {
 func (p *pool) block() *block {
 	select {
 	case b := <-p.blocks:
-		b.data, b.pieces, b.refs, b.err = b.data[:0], b.pieces[:0], 0, nil
+		b.data, b.unquoted, b.pieces, b.refs, b.err = b.data[:0], false, b.pieces[:0], 0, nil
 		return b
 	default:
 		return &block{parsed: make(chan struct{}, 1), home: p}
@@ -129,7 +130,8 @@ func (c *cutter) next(to *block) error {
 				continue
 			}
 		}
-		cut := c.cut(data, final)
+		to.unquoted = bytes.IndexByte(data, '"') < 0
+		cut := c.cut(data, final, to.unquoted)
 		if cut == 0 && c.ended == nil {
 			if len(data) > longest {
 				to.data = data[:0]
@@ -160,8 +162,8 @@ func (c *cutter) fill(data []byte, want int) []byte {
 }
 
 // cut is the length of the whole records in data.
-func (c *cutter) cut(data []byte, final bool) int {
-	if c.format == JSON || bytes.IndexByte(data, '"') < 0 {
+func (c *cutter) cut(data []byte, final, unquoted bool) int {
+	if c.format == JSON || unquoted {
 		if final {
 			return len(data)
 		}
@@ -241,6 +243,9 @@ func (p *parser) fill(piece *stream.Batch, b *block, at int) int {
 	// After misses in a row, so many records are decoded before another is tried
 	// as a plain one: where none is, trying costs next to nothing.
 	misses, wait, quote := 0, 0, -1
+	if b.unquoted {
+		quote = len(data)
+	}
 	for at < len(data) && len(piece.Times) < p.piece {
 		if p.plain != nil && wait == 0 {
 			from := at
