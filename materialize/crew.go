@@ -129,7 +129,10 @@ func (c *crew) do(e *encoder, b *batch) error {
 
 // write makes a batch's file. Its folder is made where it is missing.
 func (c *crew) write(e *encoder, b *batch) error {
-	content := e.encode(b.blocks)
+	content, err := e.encode(b.blocks)
+	if err != nil {
+		return err
+	}
 	sum := sha256.Sum256(content)
 	b.info = Part{Path: filepath.ToSlash(b.path), Bytes: int64(len(content)), SHA256: hex.EncodeToString(sum[:])}
 	b.info.First, b.info.Last = b.blocks[0].WindowEnd, b.blocks[len(b.blocks)-1].WindowEnd

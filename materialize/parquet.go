@@ -1,10 +1,8 @@
 package materialize
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"github.com/apache/arrow-go/v18/parquet"
@@ -29,16 +27,9 @@ const hashRows = 8 << 10
 
 // layout is what the files of one snapshot have in common.
 type layout struct {
-	nodes         []node
-	before, after []byte                // a footer's row groups
-	available     func(end int64) int64 // from when a lookup could have known a row, µs
-}
-
-// node is a column.
-type node struct {
-	name     string
-	physical parquet.Type
-	codec    compress.Compression
+	schema     *schema.Schema
+	properties *parquet.WriterProperties // encodings without a dictionary, and compressors
+	available  func(end int64) int64     // from when a lookup could have known a row, µs
 }
 
 // The columns before the plan's own.
@@ -65,58 +56,29 @@ func newLayout(plan *pipeline.Plan) (*layout, error) {
 		schema.NewInt32Node("revision", parquet.Repetitions.Required, -1),
 		schema.NewBooleanNode("final", parquet.Repetitions.Required, -1),
 	}
+	properties := []parquet.WriterProperty{
+		parquet.WithCompression(compress.Codecs.Zstd), parquet.WithDictionaryDefault(false), parquet.WithVersion(parquet.V2_6),
+		parquet.WithEncodingFor("cell", parquet.Encodings.DeltaBinaryPacked), parquet.WithEncodingFor("h3", parquet.Encodings.DeltaByteArray),
+		parquet.WithEncodingFor("final", parquet.Encodings.RLE),
+	}
+	for _, name := range []string{"resolution", "window_end", "available_at", "revision", "final"} { // long runs: a few bytes each
+		properties = append(properties, parquet.WithCompressionFor(name, compress.Codecs.Uncompressed))
+	}
 	for _, c := range plan.Columns {
 		if c.Kind == column.Float {
 			nodes = append(nodes, schema.NewFloat64Node(c.Name, parquet.Repetitions.Optional, -1))
-		} else {
-			nodes = append(nodes, schema.NewInt64Node(c.Name, parquet.Repetitions.Optional, -1))
+			properties = append(properties, parquet.WithEncodingFor(c.Name, parquet.Encodings.ByteStreamSplit))
+			continue
 		}
+		nodes = append(nodes, schema.NewInt64Node(c.Name, parquet.Repetitions.Optional, -1))
+		properties = append(properties, parquet.WithEncodingFor(c.Name, parquet.Encodings.DeltaBinaryPacked))
 	}
 	root, err := schema.NewGroupNode("row", parquet.Repetitions.Required, nodes, -1)
 	if err != nil {
 		return nil, fmt.Errorf("the Parquet schema of %s: %w", plan.Name, err)
 	}
-	l := &layout{available: plan.AvailableAt}
-	for i, n := range nodes {
-		codec := compress.Codecs.Zstd
-		if i >= columnResolution && i < fixedColumns { // long runs: a few bytes each
-			codec = compress.Codecs.Uncompressed
-		}
-		l.nodes = append(l.nodes, node{n.Name(), n.(*schema.PrimitiveNode).PhysicalType(), codec})
-	}
-	if l.before, l.after, err = footer(root); err != nil {
-		return nil, fmt.Errorf("the Parquet footer of %s: %w", plan.Name, err)
-	}
-	return l, nil
+	return &layout{schema: schema.NewSchema(root), properties: parquet.NewWriterProperties(properties...), available: plan.AvailableAt}, nil
 }
-
-// footer is the footer of a file without rows (FileMetaData), as the library writes it,
-// without the two fields that say so: what a file's own fields come between.
-func footer(root *schema.GroupNode) (before, after []byte, err error) {
-	properties := parquet.NewWriterProperties(parquet.WithVersion(parquet.V2_6))
-	whole, err := metadata.NewFileMetadataBuilder(schema.NewSchema(root), properties, nil).Finish()
-	if err != nil {
-		return nil, nil, err
-	}
-	text, err := whole.Serialize(context.Background())
-	if err != nil {
-		return nil, nil, err
-	}
-	none := record{last: fieldRows - 1}
-	none.long(fieldRows, 0)
-	none.list(fieldGroups, thriftStruct, 0)
-	before, after, found := bytes.Cut(text, none.out)
-	if !found {
-		return nil, nil, errors.New("the library leaves out that there are no rows")
-	}
-	return before, after, nil
-}
-
-// Fields of a footer.
-const (
-	fieldRows   = 3
-	fieldGroups = 4
-)
 
 func logical(name string, l schema.LogicalType, physical parquet.Type) schema.Node {
 	return schema.MustPrimitive(schema.NewPrimitiveNodeLogical(name, parquet.Repetitions.Required, l, physical, 0, -1))
@@ -128,7 +90,6 @@ type encoder struct {
 	zstd   *zstd.Encoder
 	codes  *huff0.Scratch
 	out    []byte // the file
-	about  []byte // its row groups, for its footer
 	page   []byte // of it
 	packed []byte // a page, compressed
 
@@ -152,25 +113,35 @@ func newEncoder(l *layout) (*encoder, error) {
 const magic = "PAR1"
 
 // encode makes a file of blocks in their order. It stays until the next call.
-func (e *encoder) encode(blocks []*stream.Rows) []byte {
+func (e *encoder) encode(blocks []*stream.Rows) ([]byte, error) {
 	e.out = append(e.out[:0], magic...)
-	groups, rows := rowGroups(blocks), 0
-	about := record{out: e.about[:0]}
+	about := metadata.NewFileMetadataBuilder(e.layout.schema, e.layout.properties, nil)
+	groups := rowGroups(blocks)
 	e.indexed = e.places.fill(groups[0], seldom)
 	for i, group := range groups {
 		if e.indexed && i > 0 {
 			e.places.fill(group, 0)
 		}
-		rows += e.group(&about, i, group)
+		if err := e.group(about.AppendRowGroup(), int16(i), group); err != nil {
+			return nil, err
+		}
 	}
-	e.about = about.out
-	start := len(e.out)
-	r := record{out: append(e.out, e.layout.before...), last: fieldRows - 1}
-	r.long(fieldRows, int64(rows))
-	r.list(fieldGroups, thriftStruct, len(groups))
-	e.out = append(append(r.out, e.about...), e.layout.after...)
-	e.out = append(binary.LittleEndian.AppendUint32(e.out, uint32(len(e.out)-start)), magic...)
-	return e.out
+	return e.out, e.footer(about)
+}
+
+// footer appends what the file's chunks are and where.
+func (e *encoder) footer(about *metadata.FileMetaDataBuilder) error {
+	whole, err := about.Finish()
+	if err != nil {
+		return err
+	}
+	text, err := whole.Serialize(context.Background())
+	if err != nil {
+		return err
+	}
+	e.out = append(e.out, text...)
+	e.out = append(binary.LittleEndian.AppendUint32(e.out, uint32(len(text))), magic...)
+	return nil
 }
 
 // rowGroups cuts blocks into what becomes a row group each.
@@ -186,26 +157,20 @@ func rowGroups(blocks []*stream.Rows) [][]*stream.Rows {
 	return groups
 }
 
-// group appends blocks as one row group, and what the footer says of it (RowGroup).
-func (e *encoder) group(about *record, number int, blocks []*stream.Rows) (rows int) {
+// group appends blocks as one row group.
+func (e *encoder) group(about *metadata.RowGroupMetaDataBuilder, number int16, blocks []*stream.Rows) error {
+	rows := 0
 	for _, r := range blocks {
 		rows += len(r.Cells)
 	}
-	start, raw := len(e.out), 0
-	about.last = 0
-	about.list(1, thriftStruct, len(e.layout.nodes))
-	for i := range e.layout.nodes {
-		c := chunk{node: &e.layout.nodes[i], rows: rows}
+	start := len(e.out)
+	for i := range e.layout.schema.NumColumns() {
+		c := chunk{meta: about.NextColumnChunk(), rows: rows}
 		e.chunk(i, &c, blocks)
-		c.describe(about, len(e.out))
-		raw += c.raw
+		if err := c.finish(e.out); err != nil {
+			return err
+		}
 	}
-	about.last = 1
-	about.long(2, int64(raw))
-	about.long(3, int64(rows))
-	about.long(5, int64(start))
-	about.long(6, int64(len(e.out)-start))
-	about.integer(7, thriftShort, int64(number))
-	about.close(0)
-	return rows
+	about.SetNumRows(rows)
+	return about.Finish(int64(len(e.out)-start), number)
 }
