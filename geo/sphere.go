@@ -77,32 +77,32 @@ const (
 	onVertex = 50
 )
 
-// faceMap is made once, in about a millisecond. Its own rounding does not matter: what is near an edge
-// is looked at again for each place.
+// faceMap is made once, in less than a millisecond. Its own rounding does not matter: what is near an
+// edge is looked at again for each place.
 var faceMap = newAtlas()
 
 func newAtlas() *atlas {
-	const (
-		inside = 0.9388 // cosine of 20.1°: surely less than an edge's distance from a centre and a square's radius
-		radius = 0.0125 // sine of 0.716°, a little more than half a square's diagonal
-	)
+	const inside = 0.9388 // cosine of 20.1°: surely less than an edge's distance from a centre and a square's radius
 	m := &atlas{}
+	gaps := edgeGaps()
 	edges := uint8(0)
 	face := uint8(0)
 	for i := range m.regions {
 		lat, lng := &wholeDegrees[i/361+90], &wholeDegrees[i%361]
 		p := vector{lat.cos * lng.cos, lat.cos * lng.sin, lat.sin}
-		if p.dot(&faces[face].centre) < inside {
-			face = nearestFace(p)
-		}
-		m.regions[i] = face
-		if p.dot(&faces[face].centre) >= inside {
+		if m.regions[i] = face; p.dot(&faces[face].centre) >= inside {
 			continue
 		}
+		var along [len(faces)]float64
+		for f := range faces {
+			if along[f] = p.dot(&faces[f].centre); along[f] > along[face] {
+				face = uint8(f)
+			}
+		}
+		m.regions[i] = face
 		near, other := 0, uint8(0)
 		for f := range faces {
-			away := plus(faces[face].centre, 1, faces[f].centre, -1)
-			if gap := p.dot(&away); uint8(f) != face && gap*gap <= radius*radius*away.dot(&away) {
+			if uint8(f) != face && along[face]-along[f] <= gaps[face][f] {
 				near++
 				other = uint8(f)
 			}
@@ -116,6 +116,19 @@ func newAtlas() *atlas {
 		}
 	}
 	return m
+}
+
+// edgeGaps are, for each two faces, by how much a place of a square that reaches what is halfway between
+// them can be farther along the one's centre than along the other's.
+func edgeGaps() (gaps [len(faces)][len(faces)]float64) {
+	const radius = 0.0125 // sine of 0.716°, a little more than half a square's diagonal
+	for a := range faces {
+		for b := range faces {
+			away := plus(faces[a].centre, 1, faces[b].centre, -1)
+			gaps[a][b] = radius * math.Sqrt(away.dot(&away))
+		}
+	}
+	return gaps
 }
 
 // edge is the region of the edge between two faces; edges counts those known.
