@@ -145,8 +145,8 @@ func (e *encoder) values(c *chunk, i int, blocks []*stream.Rows) {
 		e.compressed(c, parquet.Encodings.ByteStreamSplit)
 		return
 	}
-	if most := mostInteger(blocks, i); most < byteValues {
-		e.narrow(c, i, int(most), blocks)
+	if most, fits := mostByte(blocks, i); fits {
+		e.narrow(c, i, most, blocks)
 		return
 	}
 	e.ints = gathered(e.ints[:0], blocks, i, func(v *column.Vector) []int64 { return v.Ints })
@@ -182,16 +182,19 @@ func (e *encoder) narrow(c *chunk, i, most int, blocks []*stream.Rows) {
 	e.out = c.appendData(e.out, parquet.Encodings.RLEDict, len(e.page), e.packed)
 }
 
-// mostInteger is the greatest value of a column of integers, negative ones being greater
-// than others.
-func mostInteger(blocks []*stream.Rows, i int) uint64 {
-	most := uint64(0)
+// mostByte is the greatest value of a column of integers, if a byte has room for it and
+// none is negative.
+func mostByte(blocks []*stream.Rows, i int) (most int, fits bool) {
+	all := uint64(0)
 	for _, r := range blocks {
 		for _, v := range r.Columns[i].Ints {
-			most = max(most, uint64(v))
+			all = max(all, uint64(v))
+		}
+		if all >= byteValues {
+			return 0, false
 		}
 	}
-	return most
+	return int(all), true
 }
 
 // appendBytes appends the values of a column that are not null, a byte each.

@@ -27,28 +27,29 @@ func appendDeltas(out []byte, values []int64) []byte {
 		block := values[:min(deltaBlock, len(values))]
 		values = values[len(block):]
 		least := int64(math.MaxInt64)
+		own := differences[:len(block)]
 		for i, v := range block {
 			d := v - last // wraps, and so it does where it is read
 			last = v
-			differences[i] = uint64(d)
+			own[i] = uint64(d)
 			least = min(least, d)
 		}
-		for i := range block {
-			differences[i] -= uint64(least)
+		for i := len(block); i%deltaPart > 0; i++ {
+			differences[i] = uint64(least)
 		}
-		clear(differences[len(block):])
 		out = binary.AppendVarint(out, least)
 		widths := len(out)
-		out = append(out, make([]byte, deltaBlock/deltaPart)...)
-		for part := 0; part*deltaPart < len(block); part++ {
-			rest := differences[part*deltaPart : (part+1)*deltaPart]
+		out = append(out, 0, 0, 0, 0) // a byte for each part
+		for at := 0; at < len(block); at += deltaPart {
+			part := (*[deltaPart]uint64)(differences[at:])
 			all := uint64(0)
-			for _, d := range rest {
-				all |= d
+			for i := range part {
+				part[i] -= uint64(least)
+				all |= part[i]
 			}
 			width := bits.Len64(all)
-			out[widths+part] = byte(width)
-			out = appendPacked(out, rest, width)
+			out[widths+at/deltaPart] = byte(width)
+			out = appendPacked(out, part[:], width)
 		}
 	}
 	return out

@@ -46,19 +46,19 @@ func appendPacked[T int32 | uint64](out []byte, values []T, width int) []byte {
 	start := len(out)
 	end := start + (len(values)+7)/8*width
 	out = slices.Grow(out, end-start+beyond)[:end+beyond]
-	pack := pack8[T]
-	if width <= 16 {
-		pack = packFew8[T]
-	}
-	for at := start; len(values) > 0; at += width {
-		if len(values) < 8 {
-			var rest [8]T
-			copy(rest[:], values)
-			pack(out[at:], &rest, uint(width))
-			break
+	at := start
+	for ; len(values) >= 8; at += width {
+		if width <= 16 {
+			packFew8(out[at:], (*[8]T)(values), uint(width))
+		} else {
+			pack8(out[at:], (*[8]T)(values), uint(width))
 		}
-		pack(out[at:], (*[8]T)(values), uint(width))
 		values = values[8:]
+	}
+	if len(values) > 0 {
+		var rest [8]T
+		copy(rest[:], values)
+		pack8(out[at:], &rest, uint(width))
 	}
 	return out[:end]
 }

@@ -177,7 +177,9 @@ func (s *Snapshot) settle(shard int32, final int64) {
 	}
 	if last, is := s.settled[shard]; !is || final > last {
 		s.settled[shard] = final
-		s.complete()
+		if !is || final/hourLength > last/hourLength { // it may have been the last shard in an hour
+			s.complete()
+		}
 	}
 	full := groupRows
 	if s.options.NoFiles {
