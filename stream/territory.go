@@ -12,16 +12,15 @@ import (
 // territory is the state of one territory: the panes of its own and its halo's
 // cells, the windows that run over them, and its models.
 //
-// Invariant: places and every level's via are by slot of table. Panes hold what
+// Invariant: every level's via is by slot of table. Panes hold what
 // any window that was not closed for good can need: those that begin at or after
 // the final windows' end less the widest window.
 type territory struct {
-	id          geo.Territory
-	shape       *shape
-	frame       *geo.Frame // nil where no ring is wider than the cell
-	disks       *geo.Disks
-	table       *aggregate.Table
-	places      []place
+	id    geo.Territory
+	shape *shape
+	frame *geo.Frame // nil where no ring is wider than the cell
+	disks *geo.Disks
+	numbering
 	levels      []level
 	panes       aggregate.Panes
 	final       *view
@@ -40,13 +39,19 @@ type told struct {
 	changed int64    // version of touched, and of where the views end
 }
 
-// place is where a cell of the table lies.
+// numbering gives the cells that panes name their slots.
 //
-// Invariant: panes counts the panes that name its slot.
+// Invariant: places and uses are by slot of table; uses counts the panes that name it.
+type numbering struct {
+	table  *aggregate.Table
+	places []place
+	uses   []int32
+}
+
+// place is where a cell of the table lies.
 type place struct {
-	spot  geo.Spot
-	own   bool
-	panes int32
+	spot geo.Spot
+	own  bool
 }
 
 // level is one of the grid's parent resolutions.
@@ -64,7 +69,7 @@ type territoryScratch struct {
 }
 
 func newTerritory(sh *shape, id geo.Territory, twice bool, v *versions) (*territory, error) {
-	t := &territory{id: id, shape: sh, table: aggregate.NewTable(), versions: v, told: told{changed: v.now}}
+	t := &territory{id: id, shape: sh, numbering: numbering{table: aggregate.NewTable()}, versions: v, told: told{changed: v.now}}
 	t.scratch.ends = frontiers{NoTime, NoTime}
 	if sh.ringed {
 		t.frame = geo.NewFrame(sh.territories, id)
@@ -129,7 +134,7 @@ func (t *territory) enter(start, version int64, e aggregate.Entries, own bool) {
 	t.panes.Merge(start, version, t.shape.measures, e, own, x.fresh)
 	for i, s := range e.Slots {
 		if x.fresh[i] {
-			t.places[s].panes++
+			t.uses[s]++
 		}
 	}
 }
@@ -150,12 +155,12 @@ func (t *territory) slot(c geo.Cell, own bool) int32 {
 	}
 	slot, _ := t.table.Add(c)
 	if int(slot) == len(t.places) {
-		t.places = append(t.places, place{})
+		t.places, t.uses = append(t.places, place{}), append(t.uses, 0)
 		for i := range t.levels {
 			t.levels[i].via = append(t.levels[i].via, -1)
 		}
 	}
-	t.places[slot] = at
+	t.places[slot], t.uses[slot] = at, 0
 	for i := range t.levels {
 		l := &t.levels[i]
 		l.via[slot] = -1
@@ -174,20 +179,20 @@ func (t *territory) free() {
 		return
 	}
 	n := 0
-	for i := range t.places {
-		if t.places[i].panes > 0 {
+	for _, uses := range t.uses {
+		if uses > 0 {
 			n++
 		}
 	}
 	if 2*n > t.table.Len() {
 		return
 	}
-	t.table.Keep(func(s int32) bool { return t.places[s].panes > 0 })
+	t.table.Keep(func(s int32) bool { return t.uses[s] > 0 })
 	for i := range t.levels {
 		l := &t.levels[i]
 		parents := make([]bool, l.table.Slots())
 		for s, parent := range l.via {
-			if parent >= 0 && t.places[s].panes > 0 {
+			if parent >= 0 && t.uses[s] > 0 {
 				parents[parent] = true
 			}
 		}
@@ -200,7 +205,7 @@ func (t *territory) forget(end int64) {
 	t.open.rest(t, end)
 	for p := range t.panes.Each(math.MinInt64, end-t.shape.widest) {
 		for _, s := range p.Slots {
-			t.places[s].panes--
+			t.uses[s]--
 		}
 		t.versions.remove(p.Born, func() []byte { return shardKey(tablePane, t.id, 0, p.Start) })
 	}
