@@ -113,8 +113,8 @@ func appendDigits(out []byte, c geo.Cell, from, to int) []byte {
 	return out
 }
 
-// index writes a column of cells by their dictionary. The rows' numbers are packed once
-// for the columns of a row group.
+// index writes a column of cells by their dictionary, of values that are the cells in
+// its own way.
 func (e *encoder) index(c *chunk, values entries) {
 	n := e.places.cells.Len()
 	if raw := n * len(values.entry); values.fits() {
@@ -125,9 +125,8 @@ func (e *encoder) index(c *chunk, values entries) {
 		e.packed = e.zstd.EncodeAll(e.page, e.packed[:0])
 		e.out = c.appendDictionary(e.out, n, raw, e.packed)
 	}
-	e.page = e.places.appendNumbers(e.page[:0])
-	e.packed = appendStored(e.packed[:0], e.page)
-	e.out = c.appendData(e.out, parquet.Encodings.RLEDict, len(e.page), e.packed)
+	e.packed = appendStored(e.packed[:0], e.places.page)
+	e.out = c.appendData(e.out, parquet.Encodings.RLEDict, len(e.places.page), e.packed)
 }
 
 // compressed writes the page as a column's data.

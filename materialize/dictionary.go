@@ -60,6 +60,7 @@ func numberBits(values int) int { return max(bits.Len(uint(values-1)), 1) }
 type cellDictionary struct {
 	cells   *aggregate.Table // their slots are their numbers
 	rows    []int32
+	page    []byte // of the rows' numbers, for both columns
 	varying []byte
 }
 
@@ -81,13 +82,9 @@ func (d *cellDictionary) fill(blocks []*stream.Rows, each int) bool {
 			return false
 		}
 	}
-	return true
-}
-
-// appendNumbers appends the data page, which both columns of cells have.
-func (d *cellDictionary) appendNumbers(out []byte) []byte {
 	width := numberBits(d.cells.Len())
-	return appendPackedRun(append(out, byte(width)), d.rows, width)
+	d.page = appendPackedRun(append(d.page[:0], byte(width)), d.rows, width)
+	return true
 }
 
 // differ has the bits in which the distinct cells are not all the same, and one more
