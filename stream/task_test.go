@@ -334,11 +334,15 @@ func TestTaskRange(t *testing.T) {
 		in.filter = filter
 		task := newTask(in, 0, TaskOptions{From: 100 * second, To: 200 * second})
 		var out Ingested
-		b := makeBatch([]testEvent{event(99), event(150), event(5000), event(200), event(199), event(100), event(9000)}, 0)
-		b.Limit = 6000 * second
+		b := makeBatch([]testEvent{event(99), event(150), event(5000), event(200), event(199), event(100)}, 0)
 		task.Batch(b, &out)
-		if c := task.Counts(); c.Outside != 3 || c.Dead != 1 || c.Late != 1 || task.Watermark() != 194*second || task.Accepted() != 199*second {
+		if c := task.Counts(); c.Outside != 3 || c.Late != 1 || task.Watermark() != 194*second || task.Accepted() != 199*second {
 			t.Errorf("%+v, watermark %d, accepted %d", c, task.Watermark(), task.Accepted())
+		}
+		b.Limit = 4999 * second
+		task = newTask(in, 0, TaskOptions{From: NoTime})
+		if task.Batch(b, &out); task.Dead()[TooFarAhead] != 1 || task.Accepted() != 200*second {
+			t.Errorf("dead %v, accepted %d", task.Dead(), task.Accepted())
 		}
 	}
 }
