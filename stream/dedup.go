@@ -60,11 +60,11 @@ func (d *dedup) offer(b *Batch, wheres []column.Bitmap, picked []int32, version,
 
 // decide finds the winners of a brief span.
 func (d *dedup) decide(h heat) (duplicates int64) {
-	base := int32(len(d.contest.winners))
+	base := len(d.contest.winners)
 	for n := h.first; n >= 0; n = d.heats.runs[n].next {
 		duplicates += d.contest.enter(&d.layout, &d.events, &d.heats.runs[n], base)
 	}
-	d.brief = append(d.brief, brief{h.start, base, int32(len(d.contest.winners))})
+	d.brief = append(d.brief, brief{h.start, base, len(d.contest.winners)})
 	return duplicates
 }
 

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"math/bits"
 	"slices"
 
 	"github.com/hextide/hextide/column"
@@ -11,42 +10,27 @@ import (
 // be kept, and stay rows of the batch.
 type brief struct {
 	start    int64 // µs
-	from, to int32 // its winners among those of contest
+	from, to int   // its winners among those of contest
 }
 
-// contest finds the winners of brief spans. One table of keys serves all spans of a
-// batch, for most keys are in many of them.
-//
-// Invariant: a slot holds 0 or a key's position in keys; at most half of the slots are
-// taken; every key is in keys once, from position 1 on.
+// contest finds the winners of brief spans. The keys of a batch have numbers in all of
+// its spans, for most keys are in many of them.
 type contest struct {
-	slots   []uint32
-	shift   uint         // 64 − log2 of the slots
-	keys    []contestKey // at 0 the one that is looked for
-	winners []int32      // rows of the batch, span by span; where a key has several, the last is of its newest span
-	row     []uint64     // of an event that another one is compared with
-	text    []byte       // of row
+	numbers numbers[uint64] // of keys, by their words
+	first   []int32         // of each key, where words do not tell them apart: the row that came first; −1: none yet
+	last    []int32         // of each key: the position of its last winner; −1: it has none
+	winners []int32         // rows of the batch, span by span
+	keys    []int32         // numbers of the keys of a run
+	row     []uint64        // of an event that another one is compared with
+	text    []byte          // of row
 }
 
-// contestKey is a key of a batch.
-type contestKey struct {
-	word   uint64
-	winner int32 // position of the key's last one in winners; −1: it has none yet
-}
-
-const contestSlots = 64 // of a new table
-
-func newContest() contest {
-	return contest{
-		slots: make([]uint32, contestSlots), shift: 64 - uint(bits.TrailingZeros(contestSlots)),
-		keys: make([]contestKey, 1),
-	}
-}
+func newContest() contest { return contest{numbers: newNumbers[uint64]()} }
 
 // reset begins with another batch.
 func (c *contest) reset() {
-	clear(c.slots)
-	c.keys, c.winners = c.keys[:1], c.winners[:0]
+	c.numbers.reset()
+	c.first, c.last, c.winners = c.first[:0], c.last[:0], c.winners[:0]
 }
 
 // contenders are picked events of a batch with the words of their keys.
@@ -59,46 +43,66 @@ type contenders struct {
 
 // enter lets a run of events contend in the span whose first winner is at base, and
 // counts the duplicates.
-func (c *contest) enter(l *winnerLayout, e *contenders, r *heatRun, base int32) (duplicates int64) {
-	const together = 256 // as many keys may be new before there is room for others
-	for from := r.from; from < r.to; from += together {
-		to := min(from+together, r.to)
-		c.reserve(int(to - from))
-		duplicates += c.run(l, e, from, to, base)
+func (c *contest) enter(l *winnerLayout, e *contenders, r *heatRun, base int) (duplicates int64) {
+	picked, words := e.picked[r.from:r.to], e.words.of[r.from:r.to]
+	c.keys = resize(c.keys, len(words))
+	c.numbers.of(c.keys, words)
+	if !e.words.exact {
+		c.tell(l, e, picked, words)
 	}
+	c.last = lengthen(c.last, len(c.numbers.words()))
+	keys, last, times := c.keys[:len(picked)], c.last, e.Times
+	winners := slices.Grow(c.winners, len(picked))
+	next := len(winners)
+	winners = winners[:next+len(picked)]
+	for n, i := range picked {
+		// Whether the key is there already is a matter of chance, so nothing branches on
+		// it. An event that comes after the winner of its key, or is it, has not won.
+		at := &last[keys[n]]
+		k := int(*at)
+		if k < base {
+			k = next
+		}
+		*at = int32(k)
+		winners[next] = i
+		w := winners[k]
+		if ((times[i]-times[w]-1)>>63)&int64(i^w) != 0 && c.before(l, e, int(i), int(w)) {
+			winners[k] = i
+		}
+		if k == next {
+			next++
+		}
+	}
+	duplicates = int64(len(winners) - next)
+	c.winners = winners[:next]
 	return duplicates
 }
 
-func (c *contest) run(l *winnerLayout, e *contenders, from, to, base int32) (duplicates int64) {
-	slots, keys, winners := c.slots, c.keys, c.winners
-	mask, shift := uint64(len(slots)-1), c.shift&63
-	picked := e.picked[from:to]
-	for n, word := range e.words.of[from:to] {
-		keys[0].word = word // an empty slot ends the search
-		i, at := picked[n], mix(hashSeed, word)>>shift
-		k := slots[at&mask]
-		for keys[k].word != word || !e.words.exact && k != 0 && !l.sameKeys(e.Fields, int(i), int(winners[keys[k].winner])) {
-			at++
-			k = slots[at&mask]
-		}
-		if k == 0 {
-			k = uint32(len(keys))
-			slots[at&mask] = k
-			keys = append(keys, contestKey{word, -1})
-		}
-		switch key := &keys[k]; {
-		case key.winner < base:
-			key.winner = int32(len(winners))
-			winners = append(winners, i)
-		default:
-			duplicates++
-			if w := &winners[key.winner]; c.before(l, e, int(i), int(*w)) {
-				*w = i
+// tell tells keys apart that have one word but are not the same: of those, the first to
+// come has the word to itself.
+func (c *contest) tell(l *winnerLayout, e *contenders, picked []int32, words []uint64) {
+	for n, i := range picked {
+		for {
+			c.first = lengthen(c.first, len(c.numbers.words()))
+			first := &c.first[c.keys[n]]
+			if *first < 0 {
+				*first = i
 			}
+			if l.sameKeys(e.Fields, int(i), int(*first)) {
+				break
+			}
+			words[n] = mix(words[n], 1)
+			c.numbers.of(c.keys[n:n+1], words[n:n+1])
 		}
 	}
-	c.keys, c.winners = keys, winners
-	return duplicates
+}
+
+// lengthen is s with n values, of which the new ones are −1.
+func lengthen(s []int32, n int) []int32 {
+	for len(s) < n {
+		s = append(s, -1)
+	}
+	return s
 }
 
 // before tells whether event i of a batch comes before event j in the order of winners.
@@ -110,25 +114,4 @@ func (c *contest) before(l *winnerLayout, e *contenders, i, j int) bool {
 	clear(c.row)
 	c.text = l.store(e.Batch, e.wheres, j, c.row, c.text[:0])
 	return l.before(e.Batch, i, c.row, c.text)
-}
-
-// reserve makes room for so many keys more.
-func (c *contest) reserve(more int) {
-	c.keys, c.winners = slices.Grow(c.keys, more), slices.Grow(c.winners, more)
-	need := len(c.keys) + more
-	if 2*need <= len(c.slots) {
-		return
-	}
-	for 2*need > len(c.slots) {
-		c.slots = make([]uint32, 4*len(c.slots))
-		c.shift -= 2
-	}
-	mask := uint64(len(c.slots) - 1)
-	for k := 1; k < len(c.keys); k++ {
-		at := mix(hashSeed, c.keys[k].word) >> c.shift
-		for c.slots[at] != 0 {
-			at = (at + 1) & mask
-		}
-		c.slots[at] = uint32(k)
-	}
 }

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"math/bits"
 	"slices"
 
 	"github.com/hextide/hextide/aggregate"
@@ -116,98 +115,32 @@ func (a *accumulation) drop(n int) {
 	a.last = nil
 }
 
-// paneTable holds the partials of one pane: an open-addressed table of cells
-// over dense columns.
-//
-// Invariant: a slot holds 0 or the position of a cell in known; at most half of the
-// slots are taken; every cell is in known once, from position 1 on. Row r is that of
-// known[r+1].
+// paneTable holds the partials of one pane, in columns.
 type paneTable struct {
-	start   int64 // µs
-	slots   []uint32
-	shift   uint       // 64 − log2 of the slots
-	known   []geo.Cell // at 0 the one that is looked for
+	start   int64             // µs
+	rows    numbers[geo.Cell] // of cells
 	columns []measureSums
 }
 
-const paneSlots = 16 // of a new table
-
 func newPaneTable(start int64, measures int) *paneTable {
-	return &paneTable{
-		start: start, slots: make([]uint32, paneSlots), shift: 64 - uint(bits.TrailingZeros(paneSlots)),
-		known: make([]geo.Cell, 1), columns: make([]measureSums, measures),
-	}
+	return &paneTable{start: start, rows: newNumbers[geo.Cell](), columns: make([]measureSums, measures)}
 }
 
 func (p *paneTable) reset() {
-	clear(p.slots)
-	p.known = p.known[:1]
+	p.rows.reset()
 	for i := range p.columns {
 		p.columns[i].lo, p.columns[i].hi = p.columns[i].lo[:0], nil
 	}
 }
 
 // cells are the cells of the rows.
-func (p *paneTable) cells() []geo.Cell { return p.known[1:] }
+func (p *paneTable) cells() []geo.Cell { return p.rows.words() }
 
 // find finds the rows of cells, and adds those that are missing, of identities.
 func (p *paneTable) find(rows []int32, cells []geo.Cell, measures []aggregate.Measure) {
-	const together = 256 // as many may be new before there is room for others
-	for from := 0; from < len(cells); from += together {
-		to := min(from+together, len(cells))
-		p.reserve(to - from)
-		p.search(rows[from:to], cells[from:to])
-	}
+	p.rows.of(rows, cells)
 	for m := range p.columns {
-		p.columns[m].grow(measures[m].Kind, len(p.known)-1)
-	}
-}
-
-// search finds the rows of cells for which there is room. Whether a cell is new is a
-// matter of chance, so nothing branches on it: the cell that is looked for lies at 0,
-// where an empty slot leads too, and each is written to where the next new one belongs.
-func (p *paneTable) search(rows []int32, cells []geo.Cell) {
-	known, slots, shift := p.known[:cap(p.known)], p.slots, p.shift&63
-	mask := uint64(len(slots) - 1)
-	next := uint32(len(p.known))
-	for n, c := range cells {
-		known[0], known[next] = c, c
-		at := c.Hash() >> shift
-		r := slots[at&mask]
-		for known[r] != c {
-			at++
-			r = slots[at&mask]
-		}
-		if r == 0 {
-			r = next
-		}
-		slots[at&mask] = r
-		rows[n] = int32(r) - 1
-		if r == next {
-			next++
-		}
-	}
-	p.known = known[:next]
-}
-
-// reserve makes room for so many cells, and one that is not there.
-func (p *paneTable) reserve(more int) {
-	need := len(p.known) + more
-	p.known = slices.Grow(p.known, more+1)
-	if 2*need <= len(p.slots) {
-		return
-	}
-	for 2*need > len(p.slots) {
-		p.slots = make([]uint32, 4*len(p.slots))
-		p.shift -= 2
-	}
-	mask := uint64(len(p.slots) - 1)
-	for r := 1; r < len(p.known); r++ {
-		at := p.known[r].Hash() >> p.shift
-		for p.slots[at] != 0 {
-			at = (at + 1) & mask
-		}
-		p.slots[at] = uint32(r)
+		p.columns[m].grow(measures[m].Kind, len(p.cells()))
 	}
 }
 

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"math/bits"
 	"slices"
 
 	"github.com/hextide/hextide/geo"
@@ -10,17 +9,16 @@ import (
 // routes remembers to which territories each cell's partials go: finding a halo
 // is far dearer than looking it up.
 //
-// Invariant: as in paneTable; route n's territories are in targets from
-// ends[n−1] to ends[n], the cell's own first.
+// Invariant: the territories of cell n are in targets from ends[n−1] to ends[n],
+// the cell's own first.
 type routes struct {
 	territories *geo.Territories
-	slots       []uint32
-	shift       uint
-	cells       []geo.Cell
+	cells       numbers[geo.Cell]
 	ends        []uint32
 	targets     []geo.Territory
+	some        []int32             // numbers of cells
 	made        map[routeTarget]int // while one pane is split: positions in lists
-	hints       [routeHints]uint32  // positions in lists, found without made if they are right
+	hints       [routeHints]uint32  // positions in lists that are likely, by the hash of the territory
 	lists       []routeList
 }
 
@@ -36,52 +34,33 @@ type routeTarget struct {
 	halo      bool
 }
 
-// routeHints is a power of two.
-const routeHints = 64
-
-// routesKept bounds the cells remembered; beyond it the memory starts anew.
-const routesKept = 1 << 20
-
-const routeSlots = 1024
+const (
+	routesKept     = 1 << 20 // bounds the cells remembered; beyond it the memory starts anew
+	routesTogether = 1 << 12 // that are looked up together
+	routeHints     = 64
+)
 
 func newRoutes(t *geo.Territories) *routes {
-	r := &routes{territories: t, made: map[routeTarget]int{}}
-	r.forget()
-	return r
+	return &routes{territories: t, cells: newNumbers[geo.Cell](), made: map[routeTarget]int{}}
 }
 
-func (r *routes) forget() {
-	r.slots = make([]uint32, routeSlots)
-	r.shift = 64 - uint(bits.TrailingZeros(routeSlots))
-	r.cells, r.ends, r.targets = r.cells[:0], r.ends[:0], r.targets[:0]
+// find finds the routes of cells, and makes those that are missing; what it returns, and
+// the routes, are valid until the next call.
+func (r *routes) find(cells []geo.Cell) []int32 {
+	if len(r.ends)+len(cells) > routesKept {
+		r.cells, r.ends, r.targets = newNumbers[geo.Cell](), r.ends[:0], r.targets[:0]
+	}
+	r.some = resize(r.some, len(cells))
+	r.cells.of(r.some, cells)
+	for _, c := range r.cells.words()[len(r.ends):] {
+		r.targets = r.territories.Halo(append(r.targets, r.territories.Of(c)), c)
+		r.ends = append(r.ends, uint32(len(r.targets)))
+	}
+	return r.some
 }
 
-// of is a cell's own territory followed by those in whose halo it lies; valid
-// until the next call.
-func (r *routes) of(c geo.Cell) []geo.Territory {
-	mask := uint64(len(r.slots) - 1)
-	at := r.slot(c)
-	for ; r.slots[at] != 0; at = (at + 1) & mask {
-		if n := r.slots[at] - 1; r.cells[n] == c {
-			return r.route(int(n))
-		}
-	}
-	if len(r.cells) >= routesKept {
-		r.forget()
-		at = r.slot(c)
-	}
-	r.cells = append(r.cells, c)
-	r.targets = r.territories.Halo(append(r.targets, r.territories.Of(c)), c)
-	r.ends = append(r.ends, uint32(len(r.targets)))
-	n := len(r.cells)
-	r.slots[at] = uint32(n)
-	if 2*n > len(r.slots) {
-		r.rehash()
-	}
-	return r.route(n - 1)
-}
-
-func (r *routes) route(n int) []geo.Territory {
+// route is a cell's own territory followed by those in whose halo it lies.
+func (r *routes) route(n int32) []geo.Territory {
 	start := uint32(0)
 	if n > 0 {
 		start = r.ends[n-1]
@@ -89,38 +68,15 @@ func (r *routes) route(n int) []geo.Territory {
 	return r.targets[start:r.ends[n]]
 }
 
-func (r *routes) slot(c geo.Cell) uint64 { return c.Hash() >> r.shift }
-
-func (r *routes) rehash() {
-	r.slots = make([]uint32, 4*len(r.slots))
-	r.shift -= 2
-	mask := uint64(len(r.slots) - 1)
-	for n, c := range r.cells {
-		at := r.slot(c)
-		for r.slots[at] != 0 {
-			at = (at + 1) & mask
-		}
-		r.slots[at] = uint32(n + 1)
-	}
-}
-
 // split turns a pane's table into partials, one a territory: its own cells, and
 // another for those in its halo.
 func (r *routes) split(p *paneTable, pool *PartialsPool, dst []*Partials) []*Partials {
 	clear(r.made)
 	r.lists = r.lists[:0]
-	if r.territories.WidestRing() == 0 { // no halos
-		for row, c := range p.cells() {
-			own := r.list(routeTarget{r.territories.Of(c), false})
-			own.rows = append(own.rows, int32(row))
-		}
+	if r.territories.WidestRing() == 0 {
+		r.own(p.cells())
 	} else {
-		for row, c := range p.cells() {
-			for n, t := range r.of(c) {
-				to := r.list(routeTarget{t, n > 0})
-				to.rows = append(to.rows, int32(row))
-			}
-		}
+		r.ownAndHalos(p.cells())
 	}
 	for i := range r.lists {
 		l := &r.lists[i]
@@ -132,10 +88,34 @@ func (r *routes) split(p *paneTable, pool *PartialsPool, dst []*Partials) []*Par
 	return dst
 }
 
+// own lists rows where there are no halos.
+func (r *routes) own(cells []geo.Cell) {
+	to := &routeList{}
+	for row, c := range cells {
+		if t := r.territories.Of(c); t != to.territory {
+			to = r.list(routeTarget{t, false})
+		}
+		to.rows = append(to.rows, int32(row))
+	}
+}
+
+// ownAndHalos lists rows by the routes of their cells.
+func (r *routes) ownAndHalos(cells []geo.Cell) {
+	for from := 0; from < len(cells); from += routesTogether {
+		to := min(from+routesTogether, len(cells))
+		for n, route := range r.find(cells[from:to]) {
+			for i, t := range r.route(route) {
+				l := r.list(routeTarget{t, i > 0})
+				l.rows = append(l.rows, int32(from+n))
+			}
+		}
+	}
+}
+
 // list finds the list of a target's rows among those made for this pane; valid until
 // the next call.
 func (r *routes) list(to routeTarget) *routeList {
-	hint := &r.hints[geo.Cell(to.territory).Hash()>>(64-6)]
+	hint := &r.hints[geo.Cell(to.territory).Hash()>>32%routeHints]
 	if i := int(*hint); i < len(r.lists) && r.lists[i].routeTarget == to {
 		return &r.lists[i]
 	}
