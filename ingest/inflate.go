@@ -9,7 +9,6 @@ import (
 	"os"
 	"sync/atomic"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -103,7 +102,7 @@ func (t *text) sniff() error {
 	}
 	switch {
 	case bytes.HasPrefix(magic, []byte("\x1f\x8b")):
-		inflated, err := gzip.NewReader(t.buffered)
+		inflated, err := newGunzip(t.buffered)
 		if err != nil {
 			return t.failed(cutOff(err))
 		}
