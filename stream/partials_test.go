@@ -2,6 +2,7 @@ package stream
 
 import (
 	"maps"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/hextide/hextide/aggregate"
@@ -46,4 +47,48 @@ func TestPaneTableIsAMap(t *testing.T) {
 			a.drop(1)
 		}
 	})
+}
+
+// A pane's partials are, of each territory, its own cells and those of its halo.
+func TestSplitNamesEachCellOnce(t *testing.T) {
+	for _, ring := range []int{0, 3} {
+		territories, err := geo.NewTerritories(9, nil, ring)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := newRoutes(territories)
+		random := rand.New(rand.NewPCG(3, 4))
+		for _, n := range []int{1, 3 * routesTogether} {
+			p := newPaneTable(0, 1)
+			cells := make([]geo.Cell, n)
+			for i := range cells { // where territories meet
+				if cells[i], err = geo.Index(37.74+random.NormFloat64()/2, -121.9+random.NormFloat64()/2, 9); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p.find(make([]int32, n), cells, []aggregate.Measure{{Kind: aggregate.Sum, Field: -1, Where: -1}})
+			type part struct {
+				to   routeTarget
+				cell geo.Cell
+			}
+			want, got := map[part]uint64{}, map[part]uint64{}
+			for row, c := range p.cells() {
+				p.columns[0].lo[row] = uint64(row)
+				want[part{routeTarget{territories.Of(c), false}, c}] = uint64(row)
+				for _, halo := range territories.Halo(nil, c) {
+					want[part{routeTarget{halo, true}, c}] = uint64(row)
+				}
+			}
+			rows := 0
+			for _, q := range r.split(p, &PartialsPool{}, nil) {
+				for i, c := range q.Cells {
+					got[part{routeTarget{q.Territory, q.Halo}, c}] = q.Measures[0].Lo[i]
+					rows++
+				}
+			}
+			if rows != len(want) || !maps.Equal(got, want) {
+				t.Errorf("ring %d, %d cells: %d rows of partials, %d of them different ones; want %d", ring, n, rows, len(got), len(want))
+			}
+		}
+	}
 }
