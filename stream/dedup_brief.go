@@ -56,8 +56,9 @@ func (c *contest) enter(l *winnerLayout, e *contenders, r *heatRun, base int) (d
 	next := len(winners)
 	winners = winners[:next+len(picked)]
 	for n, i := range picked {
-		// Whether the key is there already is a matter of chance, so nothing branches on
-		// it. An event that comes after the winner of its key, or is it, has not won.
+		// Whether the key is there already is a matter of chance. One test that is hardly
+		// ever met serves both: an event that is its key's winner, or comes after that,
+		// changes nothing.
 		at := &last[keys[n]]
 		k := int(*at)
 		if k < base {
