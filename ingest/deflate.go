@@ -170,7 +170,7 @@ func (d *deflate) decode(in []byte, limit int) (used int, err error) {
 			err = errDamaged
 			break
 		}
-		repeat(window[end-distance:], distance, length)
+		repeat(window, end, distance, length)
 		end += length
 	}
 	d.bits, d.count, d.end = word&(1<<(count&7)-1), count&7, end
@@ -189,16 +189,17 @@ func added(word uint64, count uint, entry uint32) (int, uint64, uint) {
 	return int(entry>>valueShift) + int(word&(1<<(extra&63)-1)), word >> (extra & 63), count - uint(entry&63) - uint(extra)
 }
 
-// repeat copies so many bytes from the beginning of a text to a distance behind, where
-// they may be among those that are copied; up to 7 bytes behind them change.
-func repeat(text []byte, distance, length int) {
+// repeat copies so many bytes from a distance before a place of the window to there,
+// where they may be among those that are copied; up to 7 bytes behind them change.
+func repeat(window *[windowSize + spareRoom]byte, to, distance, length int) {
+	from, end := to-distance, to+length
 	if distance < 8 {
-		for i := range length {
-			text[distance+i] = text[i]
+		for ; to < end; from, to = from+1, to+1 {
+			window[to] = window[from]
 		}
 		return
 	}
-	for to := text[distance : distance+length+7]; len(to) >= 8; text, to = text[8:], to[8:] {
-		binary.LittleEndian.PutUint64(to, binary.LittleEndian.Uint64(text))
+	for ; to < end; from, to = from+8, to+8 {
+		binary.LittleEndian.PutUint64(window[to:to+8], binary.LittleEndian.Uint64(window[from:from+8]))
 	}
 }
