@@ -153,7 +153,7 @@ func (d *deflate) decode(in []byte, limit int) (used int, err error) {
 			if entry&specialFlag != 0 {
 				word, count = word>>(entry&63), count-uint(entry&63)
 				d.state = betweenBlocks
-				if entry == badCode {
+				if entry>>valueShift == 0 {
 					err = errDamaged
 				}
 				break
@@ -166,7 +166,7 @@ func (d *deflate) decode(in []byte, limit int) (used int, err error) {
 			word, count, entry = d.distances.longer(word, count, entry)
 		}
 		distance, word, count = added(word, count, entry)
-		if distance > end || entry == badCode {
+		if distance > end || entry&specialFlag != 0 {
 			err = errDamaged
 			break
 		}

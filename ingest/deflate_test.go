@@ -113,6 +113,10 @@ func FuzzDeflate(f *testing.F) {
 			f.Add(deflated(f, someText(random, kind, 500), level, 1))
 		}
 	}
+	// A code of no symbols at the end, and codes that mean nothing, whole and cut off.
+	for _, data := range []string{"$0\x00\x00", "\x1b\x03", "\x1b", "\x03\x1e", "\x4b\x04\x3e", "\x4b\x04\x1e"} {
+		f.Add([]byte(data))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) { sameInflated(t, data) })
 }
 

@@ -186,13 +186,13 @@ func (d *deflate) dynamic() error {
 func (d *deflate) symbol(code *huffman) (uint, error) {
 	for {
 		entry := code.entries[d.bits&127]
-		if n := uint(entry & 0xff); n != 0 && n <= d.count {
+		if entry == badCode {
+			return 0, errDamaged
+		}
+		if n := uint(entry & 0xff); n <= d.count {
 			d.bits >>= n
 			d.count -= n
 			return uint(entry >> valueShift), nil
-		}
-		if d.count >= 7 {
-			return 0, errDamaged
 		}
 		if err := d.takeByte(); err != nil {
 			return 0, err

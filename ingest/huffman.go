@@ -4,8 +4,9 @@ import "math/bits"
 
 // An entry of a huffman says what the next bits of a deflate stream are: the bits of
 // the code (lowest byte), how many bits behind it are added to the value (6 bits),
-// two flags, and the value. Special entries are the block's end, whose code has bits;
-// those of codes longer than top, which have bits to be added; and badCode.
+// two flags, and the value. Special entries are the block's end, which has a value;
+// those of codes longer than top, which have bits to be added; and badCode, with the
+// bits of its code where it has one.
 const (
 	extraShift  = 8
 	extraMask   = 1<<6 - 1
@@ -13,7 +14,7 @@ const (
 	specialFlag = 1 << 15
 	valueShift  = 16
 
-	badCode = specialFlag // no code begins so
+	badCode = specialFlag // no code begins so, or one that means nothing
 )
 
 // huffman finds the codes of one alphabet. The first entries are those of the next
@@ -58,14 +59,12 @@ func (h *huffman) build(lengths []uint8, meaning []uint32, top uint) bool {
 		code := uint(bits.Reverse16(uint16(next[n])) >> (16 - n))
 		next[n]++
 		entry := meaning[symbol] | uint32(n)
-		switch {
-		case meaning[symbol] == badCode:
-		case n > top:
+		if n > top {
 			h.long(code, n, longest-top, entry)
-		default:
-			for at := code; at < 1<<top; at += 1 << n {
-				h.entries[at] = entry
-			}
+			continue
+		}
+		for at := code; at < 1<<top; at += 1 << n {
+			h.entries[at] = entry
 		}
 	}
 	return true
