@@ -56,7 +56,7 @@ func NewWindows(measures []Measure, pane int64, sizes []int64, table *Table, ord
 	}
 	w.lanes = sums * len(sizes)
 	if ordered {
-		w.order = &order{}
+		w.order = &order{table: table}
 	}
 	return w
 }
@@ -260,7 +260,7 @@ func before(t, d int64) int64 {
 func (w *Windows) follow() {
 	w.grow(w.table.Slots())
 	if w.order != nil {
-		w.order.follow(w.table)
+		w.order.follow()
 	}
 }
 
@@ -295,7 +295,7 @@ func (w *Windows) count(e *Entries, via []int32, fresh []bool) {
 		held[s]++
 	}
 	if w.order != nil {
-		w.order.enter(active[len(w.active):], w.table)
+		w.order.enter(active[len(w.active):])
 	}
 	w.active = active
 }

@@ -22,22 +22,23 @@ type Ordered struct {
 // ranked together: to rank is to pass over all of them.
 //
 // Invariant: ranked and young ascend by cell; they and fresh share none. rank[slot]
-// is 1 more than a cell's place in ranked, one of the two below for one in young or
-// fresh, and 0 for all others; of ranked cells active has the bit at their place.
+// is 1 more than a slot's place in ranked, one of the two below for one in young or
+// fresh, and 0 for all others; of ranked slots active has the bit at their place.
 type order struct {
+	table  *Table
 	list   []Ordered // of what was active when it was made
 	stale  bool      // that is not what is active now
-	ranked []Ordered
+	ranked []int32   // slots
 	rank   []int32
 	active []uint64
 	young  []Ordered
 	fresh  []Ordered // came since list was made, in no order
 	spare  []Ordered
 	words  []uint64 // spare
-	freed  int      // the table's, when ranked and young were looked through
+	freed  int      // the table's, when the ranks were given
 }
 
-// Of cells that are not ranked.
+// Of slots that are not ranked.
 const (
 	resting = -1
 	working = -2 // active
@@ -50,9 +51,10 @@ const (
 	wordBits   = 64
 )
 
-// follow makes room for slots that are new in the table, and forgets cells that
-// have lost theirs: none of them is active.
-func (o *order) follow(t *Table) {
+// follow makes room for slots that are new in the table. Where slots were given to
+// other cells, none of which is active, all are ranked anew.
+func (o *order) follow() {
+	t := o.table
 	if n := t.Slots() - len(o.rank); n > 0 {
 		o.rank = append(o.rank, make([]int32, n+t.Slots()/4)...)
 	}
@@ -60,25 +62,24 @@ func (o *order) follow(t *Table) {
 		return
 	}
 	o.freed = t.freed
-	gone := func(c Ordered) bool {
-		if t.Cell(c.Slot) == c.Cell {
-			return false
-		}
-		o.rank[c.Slot] = 0
-		return true
-	}
-	o.fresh, o.young = slices.DeleteFunc(o.fresh, gone), slices.DeleteFunc(o.young, gone)
-	o.spare = o.spare[:0]
-	for _, c := range o.ranked {
-		if !gone(c) {
-			o.spare = append(o.spare, c)
+	o.young, o.fresh, o.spare = o.young[:0], o.fresh[:0], o.spare[:0]
+	for s, c := range t.cells {
+		switch {
+		case o.rank[s] == 0:
+		case c == 0:
+			o.rank[s] = 0
+		default:
+			o.spare = append(o.spare, Ordered{c, int32(s)})
 		}
 	}
+	slices.SortFunc(o.spare, byCell)
 	o.number(o.spare)
 }
 
+func byCell(a, b Ordered) int { return cmp.Compare(a.Cell, b.Cell) }
+
 // enter notes that slots have become active.
-func (o *order) enter(slots []int32, t *Table) {
+func (o *order) enter(slots []int32) {
 	o.stale = o.stale || len(slots) > 0
 	rank, active := o.rank, o.active
 	for _, s := range slots {
@@ -87,7 +88,7 @@ func (o *order) enter(slots []int32, t *Table) {
 			continue
 		}
 		if rank[s] == 0 {
-			o.fresh = append(o.fresh, Ordered{t.Cell(s), s})
+			o.fresh = append(o.fresh, Ordered{o.table.Cell(s), s})
 		}
 		rank[s] = working
 	}
@@ -127,14 +128,13 @@ func (o *order) now() []Ordered {
 		return o.list
 	}
 	o.stale = false
+	o.follow()
 	if len(o.fresh) > 0 {
-		slices.SortFunc(o.fresh, func(a, b Ordered) int { return cmp.Compare(a.Cell, b.Cell) })
+		slices.SortFunc(o.fresh, byCell)
 		o.spare = merged(o.spare[:0], o.young, o.fresh)
 		o.young, o.spare, o.fresh = o.spare, o.young, o.fresh[:0]
 		if len(o.young) > youngCells+len(o.active) {
-			o.spare = merged(o.spare[:0], o.ranked, o.young)
-			o.young = o.young[:0]
-			o.number(o.spare)
+			o.rankYoung()
 		}
 	}
 	o.spare = o.spare[:0]
@@ -149,20 +149,36 @@ func (o *order) now() []Ordered {
 
 // read makes the list of the ranked cells that are active, and of young ones.
 func (o *order) read(young []Ordered) {
-	list, ranked := o.list[:0], o.ranked
+	list, ranked, cells := o.list[:0], o.ranked, o.table.cells
 	for w, word := range o.active {
 		for ; word != 0; word &= word - 1 {
-			c := ranked[w*wordBits+bits.TrailingZeros64(word)]
-			for len(young) > 0 && young[0].Cell < c.Cell {
+			s := ranked[w*wordBits+bits.TrailingZeros64(word)]
+			c := cells[s]
+			for len(young) > 0 && young[0].Cell < c {
 				list, young = append(list, young[0]), young[1:]
 			}
-			list = append(list, c)
+			list = append(list, Ordered{c, s})
 		}
 	}
 	o.list = append(list, young...)
 }
 
-// number ranks cells, which lie in spare, in place of those that are ranked.
+// rankYoung ranks the young cells too.
+func (o *order) rankYoung() {
+	o.spare = o.spare[:0]
+	young := o.young
+	for _, s := range o.ranked {
+		c := o.table.Cell(s)
+		for len(young) > 0 && young[0].Cell < c {
+			o.spare, young = append(o.spare, young[0]), young[1:]
+		}
+		o.spare = append(o.spare, Ordered{c, s})
+	}
+	o.spare, o.young = append(o.spare, young...), o.young[:0]
+	o.number(o.spare)
+}
+
+// number gives ranks to cells, which ascend, and to no others.
 func (o *order) number(cells []Ordered) {
 	words := (len(cells) + wordBits - 1) / wordBits
 	active := slices.Grow(o.words[:0], words)[:words]
@@ -172,11 +188,12 @@ func (o *order) number(cells []Ordered) {
 			active[i/wordBits] |= 1 << (i % wordBits)
 		}
 	}
+	o.active, o.words = active, o.active
+	o.ranked = o.ranked[:0]
 	for i, c := range cells {
 		o.rank[c.Slot] = int32(i + 1)
+		o.ranked = append(o.ranked, c.Slot)
 	}
-	o.active, o.words = active, o.active
-	o.ranked, o.spare = cells, o.ranked[:0]
 }
 
 // merged merges two ascending lists.

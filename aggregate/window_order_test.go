@@ -13,8 +13,9 @@ import (
 // the active ones.
 func TestOrderIsSorted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		table, held, o := NewTable(), []int32{}, &order{}
-		cells := rapid.SliceOfN(rapid.Uint64Range(1, 3000), 1, 80)
+		table, held := NewTable(), []int32{}
+		o := &order{table: table}
+		cells := rapid.SliceOfN(rapid.Uint64Range(1, 3000), 20, 80)
 		for range rapid.IntRange(1, 30).Draw(t, "turns") {
 			switch rapid.IntRange(0, 9).Draw(t, "what") {
 			case 0:
@@ -36,11 +37,11 @@ func TestOrderIsSorted(t *testing.T) {
 					entering = append(entering, s)
 				}
 				held = append(held, make([]int32, max(0, table.Slots()-len(held)))...)
-				o.follow(table)
+				o.follow()
 				for _, s := range entering {
 					if held[s] == 0 {
 						held[s] = 1
-						o.enter([]int32{s}, table)
+						o.enter([]int32{s})
 					}
 				}
 			}

@@ -42,7 +42,7 @@ func (w *Windows) hold(p *Pane) {
 	}
 	w.active = append(w.active, p.Slots...)
 	if w.order != nil {
-		w.order.enter(w.active, w.table)
+		w.order.enter(w.active)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/hextide/hextide/pipeline"
 )
 
-// closing is a shard of the shape of a city: 54 columns, some 20,000 rows a pane.
+// closing is a shard of a city, 500 of whose cells have events in a pane.
 type closing struct {
 	plan  *pipeline.Plan
 	shard *Shard
@@ -20,7 +20,13 @@ type closing struct {
 	near  []geo.Cell
 }
 
-func newClosing(tb testing.TB, o ShardOptions) *closing {
+// What a closing's rows are of.
+const (
+	overRings = "grid: {resolution: 9, rings: [0, 1, 2, 3, 4, 5, 10, 15, 20]}\nwindows: {pane: 1m, sizes: [1m, 2m, 4m, 8m, 16m, 32m]}" // 54 columns, some 20,000 rows a pane
+	ofMinutes = "grid: {resolution: 9}\nwindows: {pane: 1m, sizes: [1m]}"
+)
+
+func newClosing(tb testing.TB, rows string, o ShardOptions) *closing {
 	tb.Helper()
 	plan, err := pipeline.Load([]byte(`
 version: 1
@@ -31,10 +37,8 @@ source:
   event_time: {field: ts, unit: s}
   location: {lat: lat, lng: lng}
   fields: {a: int}
-grid: {resolution: 9, rings: [0, 1, 2, 3, 4, 5, 10, 15, 20]}
-windows: {pane: 1m, sizes: [1m, 2m, 4m, 8m, 16m, 32m]}
 aggregates: [{name: n, op: count}]
-`), "closing.yaml")
+`+rows), "closing.yaml")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -54,14 +58,14 @@ aggregates: [{name: n, op: count}]
 		}
 	})
 	for range 32 {
-		c.close(tb, func(*Rows) {})
+		c.close(tb, c.partials(), func(*Rows) {})
 	}
 	return c
 }
 
-// close merges a pane's partials, closes it and shows its rows.
-func (c *closing) close(tb testing.TB, show func(*Rows)) (rows int) {
-	p := &Partials{Territory: c.plan.Grid.Territories.Of(c.near[0]), Pane: c.pane * c.plan.Pane.Microseconds(), Measures: make([]aggregate.MeasureColumn, 1)}
+// partials are of some of the cells.
+func (c *closing) partials() *Partials {
+	p := &Partials{Territory: c.plan.Grid.Territories.Of(c.near[0]), Measures: make([]aggregate.MeasureColumn, 1)}
 	seen := map[geo.Cell]bool{}
 	for range 500 {
 		c.seed = c.seed*6364136223846793005 + 1442695040888963407
@@ -71,6 +75,12 @@ func (c *closing) close(tb testing.TB, show func(*Rows)) (rows int) {
 			p.Cells, p.Measures[0].Lo = append(p.Cells, cell), append(p.Measures[0].Lo, 1+c.seed>>62)
 		}
 	}
+	return p
+}
+
+// close merges partials of the next pane, closes it and shows its rows.
+func (c *closing) close(tb testing.TB, p *Partials, show func(*Rows)) (rows int) {
+	p.Pane = c.pane * c.plan.Pane.Microseconds()
 	if err := c.shard.Merge(p); err != nil {
 		tb.Fatal(err)
 	}
@@ -95,24 +105,38 @@ func (c *closing) close(tb testing.TB, show func(*Rows)) (rows int) {
 func BenchmarkClosePane(b *testing.B) {
 	for makers := 1; makers <= runtime.GOMAXPROCS(0); makers++ {
 		b.Run(fmt.Sprint(makers), func(b *testing.B) {
-			c := newClosing(b, ShardOptions{FinalOnly: true, Makers: makers, Spread: spread})
+			c := newClosing(b, overRings, ShardOptions{FinalOnly: true, Makers: makers, Spread: spread})
 			rows := 0
 			for b.Loop() {
-				rows += c.close(b, func(*Rows) {})
+				rows += c.close(b, c.partials(), func(*Rows) {})
 			}
 			b.ReportMetric(float64(rows)/float64(b.N), "rows/op")
 		})
 	}
 }
 
+// BenchmarkCloseMinute closes a pane of 500 rows whose windows are that pane.
+func BenchmarkCloseMinute(b *testing.B) {
+	c := newClosing(b, ofMinutes, ShardOptions{FinalOnly: true})
+	var panes []*Partials
+	for range 100 {
+		panes = append(panes, c.partials())
+	}
+	rows := 0
+	for n := 0; b.Loop(); n++ {
+		rows += c.close(b, panes[n%len(panes)], func(*Rows) {})
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(rows), "ns/row")
+}
+
 // However many make a pane's rows, they are the same, in the same order.
 func TestMakersMakeTheSameRows(t *testing.T) {
 	var first []byte
 	for _, makers := range []int{1, 2, 3} {
-		c := newClosing(t, ShardOptions{Makers: makers, Spread: spread})
+		c := newClosing(t, overRings, ShardOptions{Makers: makers, Spread: spread})
 		var all []byte
 		for range 3 {
-			c.close(t, func(r *Rows) {
+			c.close(t, c.partials(), func(r *Rows) {
 				for i := range r.Cells {
 					all = AppendRecord(all, r, i)
 				}
