@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync/atomic"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -102,7 +103,7 @@ func (t *text) sniff() error {
 	}
 	switch {
 	case bytes.HasPrefix(magic, []byte("\x1f\x8b")):
-		inflated, err := newGunzip(t.buffered)
+		inflated, err := gzip.NewReader(t.buffered)
 		if err != nil {
 			return t.failed(cutOff(err))
 		}
