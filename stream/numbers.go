@@ -25,9 +25,22 @@ func newNumbers[W ~uint64]() numbers[W] {
 // words are those that have numbers, in their order.
 func (t *numbers[W]) words() []W { return t.known[1:] }
 
-// reset forgets all words and keeps the memory.
+// reset forgets all words and keeps the memory. What it costs goes by how many there
+// are, not by how many there once were.
 func (t *numbers[W]) reset() {
-	clear(t.slots)
+	const sparse = 16 // slots a word
+	if len(t.slots) < sparse*len(t.known) {
+		clear(t.slots)
+	} else {
+		mask := uint64(len(t.slots) - 1)
+		for n := 1; n < len(t.known); n++ {
+			at := hashWord(t.known[n]) & mask
+			for t.slots[at] != uint32(n) {
+				at = (at + 1) & mask
+			}
+			t.slots[at] = 0
+		}
+	}
 	t.known = t.known[:1]
 }
 
