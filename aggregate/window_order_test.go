@@ -62,7 +62,11 @@ func sorted(t *rapid.T, o *order, table *Table, held []int32) {
 		}
 	}
 	slices.SortFunc(want, func(a, b Ordered) int { return cmp.Compare(a.Cell, b.Cell) })
-	if got := o.now(); !slices.Equal(got, want) {
+	got := o.now()
+	if len(o.young) > youngCells+len(o.active) {
+		t.Fatalf("%d young cells beside %d ranked ones", len(o.young), len(o.ranked))
+	}
+	if !slices.Equal(got, want) {
 		t.Fatalf("%d active cells are in the order %v, want %v", len(want), got, want)
 	}
 }

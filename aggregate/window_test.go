@@ -40,6 +40,26 @@ func TestWindowsOfOnePane(t *testing.T) {
 	})
 }
 
+// The least number leaves a sum that was only small enough for it.
+func TestLeastNumberLeaves(t *testing.T) {
+	table := NewTable()
+	slot, _ := table.Add(7)
+	var panes Panes
+	measures := windowMeasures[1:2]
+	w := NewWindows(measures, 10, []int64{30}, table, false)
+	for pane, v := range []int64{math.MinInt64, math.MaxInt64, math.MaxInt64} {
+		panes.Merge(int64(10*pane), 0, measures, Entries{Slots: []int32{slot}, Measures: []MeasureColumn{{Lo: []uint64{uint64(v)}}}}, true, []bool{false})
+	}
+	w.Slide(30, &panes, nil)
+	if got := w.Sum(slot, 0, 0); got != exact.FromInt64(math.MaxInt64-1) || !w.Narrow() {
+		t.Errorf("with it: %v", got)
+	}
+	w.Slide(40, &panes, nil)
+	if got, most := w.Sum(slot, 0, 0), exact.FromInt64(math.MaxInt64); got != most.Add(most) {
+		t.Errorf("without it: %v", got)
+	}
+}
+
 // holdPanes lets windows slide over panes of 10, of which so many bytes may be in
 // memory; MaxInt64: there is no bound.
 func holdPanes(t *rapid.T, sizes []int64, measures []Measure, room int64) {
