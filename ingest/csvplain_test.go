@@ -21,7 +21,7 @@ func plainSchemas(unit Unit) []Schema {
 			{Name: "s", Kind: column.String}, {Name: "i", Kind: column.Int}, {Name: "b", Kind: column.Bool},
 		}},
 		{Format: CSV, Time: "t", Unit: unit, Cell: "c", Fields: []Field{
-			{Name: "d", Kind: column.Decimal, Scale: 2}, {Name: "f", Kind: column.Float}, {Name: "s", Kind: column.String},
+			{Name: "d", Kind: column.Decimal, Scale: 2}, {Name: "e", Kind: column.Decimal, Scale: 13}, {Name: "f", Kind: column.Float}, {Name: "s", Kind: column.String},
 		}},
 	}
 }
@@ -30,12 +30,13 @@ func plainSchemas(unit Unit) []Schema {
 var plainTexts = map[string][]string{
 	"t": {"0", "1211068800", "1211068800.123456", "1211068800.1234565", "1211068800123456", "99999999999999", "-5", "2008-05-18T00:00:00Z", "2008-05-18 00:00:00.5+02:00", " 7", "1e9", "+1"},
 	"y": {"37.75134", "-0.5", "0", "-0", "-0.0", "91", "NaN", "inf", "1e2", ".5", "5.", "123456789012345", "1234567890123456", "12345678.87654321", "1.234567890123456789", "00000000000000001.5", "37.7.5", "--1", "--0", "1-", "37,5"},
-	"x": {"-122.39488", "180", "-180.000000", "-122.394881234", "0.00000000000001", "99999999.9999999", "999999999.9999999", "1234567812345678", "12345678123456781", "", " 1 "},
+	"x": {"-122.39488", "180", "-180.000000", "-122.394881234", "0.00000000000001", "99999999.9999999", "999999999.9999999", "1234567812345678", "12345678123456781", "96.48064786969079", "", " 1 "},
 	"s": {"abboip", "a,b", "bcdefgh,", "bcdefghi,j", "a", "12345678", "1234567", "123456789", "é", "12345678é", "\xff", "1234567\xff", "x\ry", "\r", "a b", strings.Repeat("long", 40), "", `q"`, `"q"`, `"a,""b"`, "\x00", "ÿÿÿÿÿÿÿÿ"},
 	"i": {"0", "1", "-7", "007", "9223372036854775807", "9223372036854775808", "1.0", "9999999999999999", "99999999999999999", "-", "+3", "0x1", "１"},
 	"b": {"0", "1", "t", "FALSE", "True", "2", "yes", ""},
 	"c": {"89283082803ffff", "89283082803FFFF", "617700169957507071", "abc", " 89283082803ffff", "08928308280fffff"},
 	"d": {"1", "1.5", "-1.25", "1.005", "92233720368547758.07", "92233720368547758.08", "9999999999999999", "0.01", "-0", "1e3"},
+	"e": {"1", "-1.5", "99999", "100000", "1000000", "99999.9999999999999", "-123456", "0.00000000000001"},
 	"f": {"0.5", "-0", "1e308", "1e309", "0.1", "123456.789", "9007199254740993", "-1.7976931348623157e308"},
 	"z": {"", "a,b", "12345678,9", "anything", "é\xff", `"`, "\r", strings.Repeat("-", 70)},
 }
@@ -71,6 +72,8 @@ func appendRecord(t *rapid.T, text []byte, unit Unit, columns []string, hostile 
 			text = append(text, "2008-05-18T11:22:33.25Z"...)
 		case name == "t" || name == "i":
 			text = fmt.Append(text, rapid.Int64Range(-1e10, 1e11).Draw(t, name))
+		case name == "e":
+			text = fmt.Append(text, rapid.Int64Range(-12e4, 12e4).Draw(t, name))
 		case name == "b":
 			text = fmt.Append(text, rapid.IntRange(0, 1).Draw(t, name))
 		case strings.Contains("yxdf", name):
@@ -139,7 +142,7 @@ func sameFloats(a, b []float64) bool {
 
 // Every odd field alone in a record that is plain but for it.
 func TestPlainRecordsOneOddField(t *testing.T) {
-	good := map[string]string{"t": "5", "y": "1.5", "x": "2", "s": "abc", "i": "3", "b": "1", "c": "89283082803ffff", "d": "4.5", "f": "6", "z": "no"}
+	good := map[string]string{"t": "5", "y": "1.5", "x": "2", "s": "abc", "i": "3", "b": "1", "c": "89283082803ffff", "d": "4.5", "e": "7.5", "f": "6", "z": "no"}
 	for _, unit := range []Unit{Seconds, Milliseconds, Microseconds, RFC3339} {
 		if unit == RFC3339 {
 			good["t"] = "2008-05-18T00:00:00Z"

@@ -86,6 +86,7 @@ func openText(path string, read *counter) (*text, error) {
 		return nil, fmt.Errorf("opening input %s: %w", path, err)
 	}
 	read.from = file
+	read.n.Store(0) // it may have been opened before, and failed
 	t := &text{path: path, size: info.Size(), file: file, counter: read, close: func() {}}
 	t.buffered = bufio.NewReaderSize(read, 64<<10)
 	if err := t.sniff(); err != nil {
