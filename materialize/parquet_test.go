@@ -42,10 +42,13 @@ func TestFilesHoldTheirRows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f.NumRowGroups() != 1 {
-			t.Fatalf("%d row groups", f.NumRowGroups())
+		groups := rowGroups(blocks)
+		if f.NumRowGroups() != len(groups) {
+			t.Fatalf("%d row groups, not %d", f.NumRowGroups(), len(groups))
 		}
-		checkGroup(t, l, f.RowGroup(0), blocks)
+		for i, group := range groups {
+			checkGroup(t, l, f.RowGroup(i), group)
+		}
 	})
 }
 
@@ -63,6 +66,9 @@ func anyBlocks(t *rapid.T, plan *pipeline.Plan) []*stream.Rows {
 	wide := rapid.SampledFrom([]int64{300, 1 << 20, math.MaxInt64}).Draw(t, "wide")
 	nulls := rapid.SampledFrom([]float64{0, 0, 0.01, 0.5, 1}).Draw(t, "nulls")
 	last, blocks := int64(0), make([]*stream.Rows, rapid.IntRange(1, 20).Draw(t, "blocks"))
+	if rapid.IntRange(0, 9).Draw(t, "large") == 9 { // more than one row group
+		blocks = make([]*stream.Rows, 600)
+	}
 	for b := range blocks {
 		r := &stream.Rows{WindowEnd: noon + random.Int64N(5)*minute, Resolution: random.IntN(3), Revision: int32(random.IntN(2)), Final: true}
 		r.Columns = make([]column.Vector, len(plan.Columns))
