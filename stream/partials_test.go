@@ -3,6 +3,7 @@ package stream
 import (
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/hextide/hextide/aggregate"
@@ -90,5 +91,26 @@ func TestSplitNamesEachCellOnce(t *testing.T) {
 				t.Errorf("ring %d, %d cells: %d rows of partials, %d of them different ones; want %d", ring, n, rows, len(got), len(want))
 			}
 		}
+	}
+}
+
+// Where there would be too many routes they are found anew, and are the same.
+func TestRoutesAreBounded(t *testing.T) {
+	territories, err := geo.NewTerritories(9, nil, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cells := []geo.Cell{0x89283082803ffff, 0x89283082807ffff}
+	r := newRoutes(territories)
+	for range 2 {
+		for i, n := range r.find(cells) {
+			if got, want := r.route(n), territories.Halo([]geo.Territory{territories.Of(cells[i])}, cells[i]); !slices.Equal(got, want) {
+				t.Errorf("cell %v goes to %v, want %v", cells[i], got, want)
+			}
+		}
+		if len(r.ends) != len(cells) {
+			t.Errorf("%d routes are kept", len(r.ends))
+		}
+		r.ends = make([]uint32, routesKept-1)
 	}
 }
