@@ -339,10 +339,15 @@ func TestTaskRange(t *testing.T) {
 		if c := task.Counts(); c.Outside != 3 || c.Late != 1 || task.Watermark() != 194*second || task.Accepted() != 199*second {
 			t.Errorf("%+v, watermark %d, accepted %d", c, task.Watermark(), task.Accepted())
 		}
-		b.Limit = 4999 * second
-		task = newTask(in, 0, TaskOptions{From: NoTime})
-		if task.Batch(b, &out); task.Dead()[TooFarAhead] != 1 || task.Accepted() != 200*second {
-			t.Errorf("dead %v, accepted %d", task.Dead(), task.Accepted())
+		ahead, limit := *b, int64(4999*second)
+		ahead.Limit = limit
+		each := *b
+		each.NotAfter = slices.Repeat([]int64{limit}, b.Len())
+		for _, b := range []*Batch{&ahead, &each} {
+			task = newTask(in, 0, TaskOptions{From: NoTime})
+			if task.Batch(b, &out); task.Dead()[TooFarAhead] != 1 || task.Accepted() != 200*second {
+				t.Errorf("dead %v, accepted %d", task.Dead(), task.Accepted())
+			}
 		}
 	}
 }
