@@ -139,9 +139,8 @@ func (a *entries) append(out []byte, codes *huff0.Scratch) []byte {
 	}
 	out = appendBlock(out, false, blockStored, size+a.from)
 	out = append(append(out, a.entry...), a.entry[:a.from]...)
-	const copiesMost = 0x7eff // that the number of copies has room for in two bytes
 	literals, copies := a.varying[own:], n-2
-	for distance, most := size+3, 1; ; distance, most = 1, min(frameBlock/size-1, copiesMost) {
+	for distance, most := size+3, 1; ; distance, most = 1, frameBlock/size-1 {
 		if copies <= most { // there is none behind the last entry
 			return a.appendCopies(out, copies, distance, append(literals, a.entry[a.to:]...), true, codes)
 		}
@@ -150,7 +149,8 @@ func (a *entries) append(out []byte, codes *huff0.Scratch) []byte {
 	}
 }
 
-// appendCopies appends a block of copies, each behind its share of the literals. The
+// appendCopies appends a block of copies, each behind its share of the literals; of
+// entries of 8 bytes or more there are fewer than 2^14, whose number two bytes hold. The
 // distance is 1 for that of the copy before, else 3 more than the bytes.
 func (a *entries) appendCopies(out []byte, copies, distance int, literals []byte, last bool, codes *huff0.Scratch) []byte {
 	start := len(out)
