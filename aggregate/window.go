@@ -17,6 +17,9 @@ import (
 // Columns are by slot of a Table: the cells' own, or, where entries go by way of
 // another numbering (their parents'), that of the parents.
 //
+// One goroutine at a time may use them, for reading too: what is asked for may have to
+// be made first.
+//
 // Invariant: sums[slot·lanes + lane] is lane's window of slot; highs, where it is
 // not nil, holds the upper halves; held[slot] counts the entries in the widest
 // window; active names each slot with held > 0 once. Where a single pane stands for
