@@ -23,7 +23,9 @@ type Ordered struct {
 //
 // Invariant: ranked and young ascend by cell; they and fresh share none. rank[slot]
 // is 1 more than a slot's place in ranked, one of the two below for one in young or
-// fresh, and 0 for all others; of ranked slots active has the bit at their place.
+// fresh, and 0 for all others; of ranked slots active has the bit at their place, and
+// some that of each word of active that has any, so that few active cells among many
+// ranked ones are soon found.
 type order struct {
 	table  *Table
 	list   []Ordered // of what was active when it was made
@@ -31,6 +33,7 @@ type order struct {
 	ranked []int32   // slots
 	rank   []int32
 	active []uint64
+	some   []uint64
 	young  []Ordered
 	fresh  []Ordered // came since list was made, in no order
 	spare  []Ordered
@@ -81,10 +84,12 @@ func byCell(a, b Ordered) int { return cmp.Compare(a.Cell, b.Cell) }
 // enter notes that slots have become active.
 func (o *order) enter(slots []int32) {
 	o.stale = o.stale || len(slots) > 0
-	rank, active := o.rank, o.active
+	rank, active, some := o.rank, o.active, o.some
 	for _, s := range slots {
 		if r := rank[s] - 1; r >= 0 {
-			active[r/wordBits] |= 1 << (r % wordBits)
+			w := r / wordBits
+			active[w] |= 1 << (r % wordBits)
+			some[w/wordBits] |= 1 << (w % wordBits)
 			continue
 		}
 		if rank[s] == 0 {
@@ -108,6 +113,7 @@ func (o *order) leave(slot int32) {
 func (o *order) empty() {
 	o.stale = true
 	clear(o.active)
+	clear(o.some)
 	for _, c := range o.young {
 		o.rank[c.Slot] = resting
 	}
@@ -150,14 +156,21 @@ func (o *order) now() []Ordered {
 // read makes the list of the ranked cells that are active, and of young ones.
 func (o *order) read(young []Ordered) {
 	list, ranked, cells := o.list[:0], o.ranked, o.table.cells
-	for w, word := range o.active {
-		for ; word != 0; word &= word - 1 {
-			s := ranked[w*wordBits+bits.TrailingZeros64(word)]
-			c := cells[s]
-			for len(young) > 0 && young[0].Cell < c {
-				list, young = append(list, young[0]), young[1:]
+	for i, words := range o.some {
+		for ; words != 0; words &= words - 1 {
+			w := i*wordBits + bits.TrailingZeros64(words)
+			word := o.active[w]
+			if word == 0 {
+				o.some[i] &^= words & -words
 			}
-			list = append(list, Ordered{c, s})
+			for ; word != 0; word &= word - 1 {
+				s := ranked[w*wordBits+bits.TrailingZeros64(word)]
+				c := cells[s]
+				for len(young) > 0 && young[0].Cell < c {
+					list, young = append(list, young[0]), young[1:]
+				}
+				list = append(list, Ordered{c, s})
+			}
 		}
 	}
 	o.list = append(list, young...)
@@ -183,9 +196,14 @@ func (o *order) number(cells []Ordered) {
 	words := (len(cells) + wordBits - 1) / wordBits
 	active := slices.Grow(o.words[:0], words)[:words]
 	clear(active)
+	words = (words + wordBits - 1) / wordBits
+	o.some = slices.Grow(o.some[:0], words)[:words]
+	clear(o.some)
 	for i, c := range cells {
 		if o.holds(c.Slot) {
-			active[i/wordBits] |= 1 << (i % wordBits)
+			w := i / wordBits
+			active[w] |= 1 << (i % wordBits)
+			o.some[w/wordBits] |= 1 << (w % wordBits)
 		}
 	}
 	o.active, o.words = active, o.active

@@ -15,7 +15,15 @@ func TestOrderIsSorted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		table, held := NewTable(), []int32{}
 		o := &order{table: table}
-		cells := rapid.SliceOfN(rapid.Uint64Range(1, 3000), 20, 80)
+		cells := rapid.Custom(func(t *rapid.T) (some []uint64) {
+			step := rapid.SampledFrom([]uint64{1, 2, 61}).Draw(t, "step")
+			c := rapid.Uint64Range(1, 6000).Draw(t, "from")
+			for range rapid.SampledFrom([]int{1, 100, 3000}).Draw(t, "count") {
+				some = append(some, c)
+				c = (c+step-1)%6000 + 1
+			}
+			return some
+		})
 		for range rapid.IntRange(1, 30).Draw(t, "turns") {
 			switch rapid.IntRange(0, 9).Draw(t, "what") {
 			case 0:
