@@ -2,275 +2,95 @@ package materialize
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"github.com/apache/arrow-go/v18/parquet"
-	"github.com/hextide/hextide/column"
-	"github.com/hextide/hextide/geo"
-	"github.com/hextide/hextide/stream"
+	"github.com/apache/arrow-go/v18/parquet/metadata"
 )
 
-// chunk writes one column of a row group's blocks.
-func (e *encoder) chunk(i int, c *chunk, blocks []*stream.Rows) {
-	switch i {
-	case columnCell:
-		e.cells(c, blocks)
-	case columnH3:
-		e.names(c, blocks)
-	case columnResolution:
-		e.shorts(c, blocks, func(r *stream.Rows) int64 { return int64(r.Resolution) })
-	case columnEnd:
-		e.stamps(c, blocks, func(r *stream.Rows) int64 { return r.WindowEnd })
-		c.bounds(slices.Min(e.blocks.values), slices.Max(e.blocks.values))
-	case columnAvailable:
-		e.stamps(c, blocks, func(r *stream.Rows) int64 { return e.layout.available(r.WindowEnd) })
-	case columnRevision:
-		e.shorts(c, blocks, func(r *stream.Rows) int64 { return int64(r.Revision) })
-	case columnFinal:
-		e.final(c)
-	default:
-		e.values(c, i-fixedColumns, blocks)
-	}
+// chunk is a column of a row group while its pages are appended to a file: a dictionary
+// page where the column has one, then one data page.
+type chunk struct {
+	meta       *metadata.ColumnChunkMetaDataBuilder
+	rows       int
+	dictionary int64            // where its page begins; 0: there is none
+	data       int64            // where the data page begins
+	encoding   parquet.Encoding // of the data page
+	raw        int64            // bytes of the pages before they are compressed, with their headers
 }
 
-// stamps writes a time that is one for a whole block.
-func (e *encoder) stamps(c *chunk, blocks []*stream.Rows, of func(*stream.Rows) int64) {
-	e.blocks.fill(blocks, of)
-	e.page = e.page[:0]
-	for _, v := range e.blocks.values {
-		e.page = binary.LittleEndian.AppendUint64(e.page, uint64(v))
-	}
-	e.perBlock(c)
+// Types of Thrift's compact protocol, in which Parquet's page headers are written.
+const (
+	thriftInteger = 5
+	thriftStruct  = 12
+)
+
+// Fields of a page's header (parquet.thrift, PageHeader).
+const (
+	pageData       = 0 // its type
+	pageDictionary = 2
+	fieldData      = 5
+	fieldIndexed   = 7 // of a dictionary page
+)
+
+// appendInteger appends the next field of a Thrift struct, a number.
+func appendInteger(out []byte, v int) []byte {
+	return binary.AppendVarint(append(out, 1<<4|thriftInteger), int64(v))
 }
 
-// shorts writes a small number that is one for a whole block.
-func (e *encoder) shorts(c *chunk, blocks []*stream.Rows, of func(*stream.Rows) int64) {
-	e.blocks.fill(blocks, of)
-	e.page = e.page[:0]
-	for _, v := range e.blocks.values {
-		e.page = binary.LittleEndian.AppendUint32(e.page, uint32(v))
-	}
-	e.perBlock(c)
-}
-
-// perBlock writes a column by the dictionary of blocks, whose values are on the page.
-func (e *encoder) perBlock(c *chunk) {
-	e.out = c.appendDictionary(e.out, len(e.blocks.values), len(e.page), e.page)
-	e.page = appendNumbers(e.page[:0], e.blocks.rows, len(e.blocks.values))
-	e.out = c.appendData(e.out, parquet.Encodings.RLEDict, len(e.page), e.page)
-}
-
-// final writes that all rows are.
-func (e *encoder) final(c *chunk) {
-	e.page = appendLevels(e.page[:0], c.rows, nil)
-	e.out = c.appendData(e.out, parquet.Encodings.RLE, len(e.page), e.page)
-}
-
-// cells writes the cells as numbers.
-func (e *encoder) cells(c *chunk, blocks []*stream.Rows) {
-	if e.indexed {
-		least, most := e.places.bounds()
-		c.bounds(int64(least), int64(most))
-		e.index(c, e.places.numbers())
-		return
-	}
-	e.ints = e.ints[:0]
-	for _, r := range blocks {
-		for _, cell := range r.Cells {
-			e.ints = append(e.ints, int64(cell))
-		}
-	}
-	c.bounds(slices.Min(e.ints), slices.Max(e.ints))
-	e.page = appendDeltas(e.page[:0], e.ints)
-	e.compressed(c, parquet.Encodings.DeltaBinaryPacked)
-}
-
-// nameDigits is how many hexadecimal digits a cell's name has.
-const nameDigits = 15
-
-// names writes the cells as hexadecimal digits.
-func (e *encoder) names(c *chunk, blocks []*stream.Rows) {
-	if e.indexed {
-		e.index(c, e.places.names())
-		return
-	}
-	cells := make([]geo.Cell, 0, c.rows)
-	for _, r := range blocks {
-		cells = append(cells, r.Cells...)
-	}
-	e.page = appendNames(e.page[:0], cells, &e.ints)
-	e.compressed(c, parquet.Encodings.DeltaByteArray)
-}
-
-// appendName appends the hexadecimal digits of a cell.
-func appendName(to []byte, c geo.Cell) []byte { return appendDigits(to, c, 0, nameDigits) }
-
-// appendDigits appends the hexadecimal digits of a cell from one to another.
-func appendDigits(out []byte, c geo.Cell, from, to int) []byte {
-	for at := from; at < to; at++ {
-		out = append(out, "0123456789abcdef"[c>>(digitBits*(nameDigits-1-at))&15])
-	}
-	return out
-}
-
-// index writes a column of cells by their dictionary, of values that are the cells in
-// its own way.
-func (e *encoder) index(c *chunk, values entries) {
-	n := e.places.cells.Len()
-	if raw := n * len(values.entry); values.fits() {
-		e.packed = values.append(e.packed[:0], e.codes)
-		e.out = c.appendDictionary(e.out, n, raw, e.packed)
-	} else {
-		e.page = values.appendEntries(e.page[:0])
-		e.packed = e.zstd.EncodeAll(e.page, e.packed[:0])
-		e.out = c.appendDictionary(e.out, n, raw, e.packed)
-	}
-	e.packed = appendStored(e.packed[:0], e.places.page)
-	e.out = c.appendData(e.out, parquet.Encodings.RLEDict, len(e.places.page), e.packed)
-}
-
-// compressed writes the page as a column's data.
-func (e *encoder) compressed(c *chunk, encoding parquet.Encoding) {
-	e.packed = e.zstd.EncodeAll(e.page, e.packed[:0])
-	e.out = c.appendData(e.out, encoding, len(e.page), e.packed)
-}
-
-// values writes one of the plan's columns; nulls are left out, as Parquet has it.
-func (e *encoder) values(c *chunk, i int, blocks []*stream.Rows) {
-	e.page = appendLevels(e.page[:0], c.rows, e.present(i, blocks))
-	if blocks[0].Columns[i].Kind == column.Float {
-		e.floats = gathered(e.floats[:0], blocks, i, func(v *column.Vector) []float64 { return v.Floats })
-		e.page = appendSplit(e.page, e.floats)
-		e.compressed(c, parquet.Encodings.ByteStreamSplit)
-		return
-	}
-	if most, fits := mostByte(blocks, i); fits {
-		e.narrow(c, i, most, blocks)
-		return
-	}
-	e.ints = gathered(e.ints[:0], blocks, i, func(v *column.Vector) []int64 { return v.Ints })
-	e.page = appendDeltas(e.page, e.ints)
-	e.compressed(c, parquet.Encodings.DeltaBinaryPacked)
-}
-
-// byteValues is how many values from 0 up a column may have to be written by a byte each.
-const byteValues = 1 << 8
-
-// narrow writes a column of small integers, whose levels are on the page: a dictionary
-// of all up to the greatest, in which each is its own number. Where they seldom repeat,
-// as counts of one cell and another do, codes by their frequency are shorter than copies
-// and sooner found.
-func (e *encoder) narrow(c *chunk, i, most int, blocks []*stream.Rows) {
-	upTo := entries{entry: make([]byte, 8), to: 1, varying: make([]byte, 0, most+8)}
-	for v := range most + 1 {
-		upTo.varying = append(upTo.varying, byte(v))
-	}
-	e.packed = upTo.append(e.packed[:0], e.codes)
-	e.out = c.appendDictionary(e.out, most+1, 8*(most+1), e.packed)
-	e.bytes = e.bytes[:0]
-	for _, r := range blocks {
-		e.bytes = appendBytes(e.bytes, &r.Columns[i])
-	}
-	e.page = append(e.page, 8) // bits of a number
-	e.page = appendPackedBytes(e.page, e.bytes)
-	if seldomRepeat(e.bytes) {
-		e.packed = appendCoded(e.packed[:0], e.page, e.codes)
-	} else {
-		e.packed = e.zstd.EncodeAll(e.page, e.packed[:0])
-	}
-	e.out = c.appendData(e.out, parquet.Encodings.RLEDict, len(e.page), e.packed)
-}
-
-// mostByte is the greatest value of a column of integers, if a byte has room for it and
-// none is negative.
-func mostByte(blocks []*stream.Rows, i int) (most int, fits bool) {
-	all := uint64(0)
-	for _, r := range blocks {
-		for _, v := range r.Columns[i].Ints {
-			all = max(all, uint64(v))
-		}
-		if all >= byteValues {
-			return 0, false
-		}
-	}
-	return int(all), true
-}
-
-// appendBytes appends the values of a column that are not null, a byte each.
-func appendBytes(to []byte, v *column.Vector) []byte {
-	if !v.Nulls.Any() {
-		at := len(to)
-		to = slices.Grow(to, len(v.Ints))[:at+len(v.Ints)]
-		for row, x := range v.Ints {
-			to[at+row] = byte(x)
-		}
-		return to
-	}
-	for row, x := range v.Ints {
-		if !v.Null(row) {
-			to = append(to, byte(x))
-		}
-	}
-	return to
-}
-
-// seldomRepeat tells, from the first of them, whether more than one of four values is
-// another than the one before.
-func seldomRepeat(values []byte) bool {
-	const enough = 4 << 10
-	values = values[:min(len(values), enough)]
-	repeated := 0
-	for i := 1; i < len(values); i++ {
-		repeated += int((uint32(values[i]^values[i-1]) - 1) >> 31) // 1 where there is no difference, and no branch
-	}
-	return 4*repeated < 3*len(values)
-}
-
-// present tells of each row whether it has a value in a column, 1 or 0; nil: all have.
-func (e *encoder) present(i int, blocks []*stream.Rows) []int32 {
-	if !slices.ContainsFunc(blocks, func(r *stream.Rows) bool { return r.Columns[i].Nulls.Any() }) {
-		return nil
-	}
-	e.levels = e.levels[:0]
-	for _, r := range blocks {
-		for row := range r.Cells {
-			level := int32(1)
-			if r.Columns[i].Null(row) {
-				level = 0
-			}
-			e.levels = append(e.levels, level)
-		}
-	}
-	return e.levels
-}
-
-// appendLevels appends bits of all rows behind their length: definition levels, or what
-// a column of true and false has; nil stands for ones.
-func appendLevels(out []byte, rows int, bits []int32) []byte {
+// appendPage appends a page: how many values it has, their encoding, the page's size
+// before it was compressed, and its content.
+func (c *chunk) appendPage(out []byte, kind, values int, encoding parquet.Encoding, raw int, content []byte) []byte {
 	start := len(out)
-	out = append(out, 0, 0, 0, 0)
-	if bits == nil {
-		out = appendRuns(out, []run{{1, rows}}, 1)
+	out = appendInteger(out, kind)
+	out = appendInteger(out, raw)
+	out = appendInteger(out, len(content)) // field 3
+	if kind == pageDictionary {
+		out = append(out, (fieldIndexed-3)<<4|thriftStruct)
+		out = appendInteger(out, values)
+		out = appendInteger(out, int(encoding))
 	} else {
-		out = appendPackedRun(out, bits, 1)
+		out = append(out, (fieldData-3)<<4|thriftStruct)
+		out = appendInteger(out, values)
+		out = appendInteger(out, int(encoding))
+		out = appendInteger(out, int(parquet.Encodings.RLE)) // of definition and
+		out = appendInteger(out, int(parquet.Encodings.RLE)) // repetition levels
 	}
-	binary.LittleEndian.PutUint32(out[start:], uint32(len(out)-start-4))
-	return out
+	out = append(out, 0, 0) // the ends of both structs
+	c.raw += int64(len(out) - start + raw)
+	return append(out, content...)
 }
 
-// gathered appends the values of a column that are not null.
-func gathered[T any](to []T, blocks []*stream.Rows, i int, of func(*column.Vector) []T) []T {
-	for _, r := range blocks {
-		v := &r.Columns[i]
-		if !v.Nulls.Any() {
-			to = append(to, of(v)...)
-			continue
-		}
-		for row, x := range of(v) {
-			if !v.Null(row) {
-				to = append(to, x)
-			}
-		}
+// appendDictionary appends the page of the distinct values.
+func (c *chunk) appendDictionary(out []byte, values, raw int, content []byte) []byte {
+	c.dictionary = int64(len(out))
+	return c.appendPage(out, pageDictionary, values, parquet.Encodings.Plain, raw, content)
+}
+
+// appendData appends the page of all rows.
+func (c *chunk) appendData(out []byte, encoding parquet.Encoding, raw int, content []byte) []byte {
+	c.data, c.encoding = int64(len(out)), encoding
+	return c.appendPage(out, pageData, c.rows, encoding, raw, content)
+}
+
+// bounds says what values the chunk has, for readers to leave it out by.
+func (c *chunk) bounds(least, most int64) {
+	var s metadata.EncodedStatistics
+	s.SetMin(binary.LittleEndian.AppendUint64(nil, uint64(least)))
+	s.SetMax(binary.LittleEndian.AppendUint64(nil, uint64(most)))
+	s.SetNullCount(0)
+	c.meta.SetStats(s)
+}
+
+// finish completes the chunk's description; the file ends with its last page.
+func (c *chunk) finish(out []byte) error {
+	stats := metadata.EncodingStats{DataEncodingStats: map[parquet.Encoding]int32{c.encoding: 1}}
+	start := c.data
+	if c.dictionary > 0 {
+		stats.DictEncodingStats = map[parquet.Encoding]int32{parquet.Encodings.Plain: 1}
+		start = c.dictionary
 	}
-	return to
+	return c.meta.Finish(metadata.ChunkMetaInfo{
+		NumValues: int64(c.rows), DictPageOffset: c.dictionary, IndexPageOffset: -1, DataPageOffset: c.data,
+		CompressedSize: int64(len(out)) - start, UncompressedSize: c.raw,
+	}, c.dictionary > 0, false, stats)
 }

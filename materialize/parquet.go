@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/schema"
 	"github.com/hextide/hextide/aggregate"
 	"github.com/hextide/hextide/column"
+	"github.com/hextide/hextide/geo"
 	"github.com/hextide/hextide/pipeline"
 	"github.com/hextide/hextide/stream"
 	"github.com/klauspost/compress/huff0"
@@ -99,6 +100,7 @@ type encoder struct {
 
 	// Of one column.
 	levels []int32
+	named  []geo.Cell
 	ints   []int64
 	floats []float64
 	bytes  []byte
