@@ -74,8 +74,9 @@ bench-state: ## checkpoints and restarts with a large state, and what they cost
 bench-kafka: install build ## the same beside a real Kafka, restarts after SIGKILL, and the age of a feed's rows
 	scripts/with-servers.sh bash -c 'go run ./bench kafka --brokers "$$HEXTIDE_TEST_KAFKA"'
 
-bench-live: install build ## lookups and freshness under load, over a real Kafka; DATA=FILE
-	scripts/with-servers.sh bash -c 'go run ./bench live --data $(DATA) --brokers "$$HEXTIDE_TEST_KAFKA"'
+bench-live: install build ## lookups and freshness under load, then memory, over a real Kafka; DATA=FILE
+	scripts/with-servers.sh bash -c 'go run ./bench live --data $(DATA) --brokers "$$HEXTIDE_TEST_KAFKA" && \
+		go run ./bench steady --data $(DATA) --brokers "$$HEXTIDE_TEST_KAFKA"'
 
 proto: ## generate the Go code of proto/
 	@scripts/install.sh proto

@@ -182,7 +182,7 @@ func closing(ctx context.Context, plan *pipeline.Plan, events recorded, told fun
 			shard.Advance(next+pane, next+pane)
 			for more := true; more; {
 				var out stream.Output
-				if more, err = shard.Step(&out); err != nil {
+				if more, err = shard.Step(&out, nil); err != nil {
 					return err
 				}
 				for _, r := range out.Rows {

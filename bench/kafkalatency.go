@@ -78,7 +78,7 @@ func (s *shipping) delivered(ctx context.Context, delivery, interval string, wai
 	flowing, stop := context.WithCancel(ctx)
 	defer stop()
 	var flow errgroup.Group
-	producer := &producer{client: client, rate: promptRate}
+	producer := &producer{client: client, rate: promptRate, clock: time.Now}
 	for i, c := range s.history.cells {
 		if lat, lng := c.Center(); i < 5000 {
 			producer.places = append(producer.places, place{lat, lng})

@@ -27,27 +27,54 @@ type setting struct {
 	seconds                           int
 }
 
+// add names the flags that every measurement over a broker has.
+func (s *setting) add(flags *flag.FlagSet) {
+	flags.StringVar(&s.data, "data", "", "gzip file of taxi events, for their places")
+	flags.StringVar(&s.binary, "binary", "bin/hextide", "the program to measure")
+	flags.StringVar(&s.definition, "definition", "examples/checks/j3-live.yaml", "the pipeline")
+	flags.StringVar(&s.brokers, "brokers", "", "a running Kafka broker")
+	flags.IntVar(&s.rate, "rate", 50_000, "events a second")
+}
+
+// pipeline makes a topic of four partitions and is the command that reads it.
+func (s *setting) pipeline(ctx context.Context, address, state string, more ...string) (topic string, command *exec.Cmd, err error) {
+	if s.brokers == "" {
+		return "", nil, errors.New("--brokers: the address of a broker (scripts/kafka.sh start prints it)")
+	}
+	topic = fmt.Sprintf("bench-%d", time.Now().UnixNano())
+	if err := makeTopic(ctx, s.brokers, topic, 4); err != nil {
+		return "", nil, fmt.Errorf("making the topic %s: %w", topic, err)
+	}
+	arguments := []string{"run", s.definition, "--brokers", s.brokers, "--topic", topic,
+		"--grpc", address, "--http", "", "--state", state, "--log-level", "warn"}
+	return topic, exec.CommandContext(ctx, s.binary, append(arguments, more...)...), nil
+}
+
+// producer sends events to a topic, which happen at the places of the data when a clock
+// says. Its client is the caller's to close.
+func (s *setting) producer(topic string, clock func() time.Time) (*producer, error) {
+	places, err := readPlaces(s.data)
+	if err != nil {
+		return nil, fmt.Errorf("reading places from %s: %w", s.data, err)
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(s.brokers, ",")...), kgo.DefaultProduceTopic(topic),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(2*time.Millisecond), kgo.MaxBufferedRecords(1<<20))
+	if err != nil {
+		return nil, err
+	}
+	return &producer{client: client, places: places, rate: s.rate, clock: clock}, nil
+}
+
 // live starts a pipeline over four partitions of a real broker, keeps events
 // flowing at a steady rate, and measures from this process, the second one:
 // lookups in turn with an empty handler in a third process that returns as many
 // bytes; and how long after being produced an event can be read.
 func live(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
 	var s setting
-	flags.StringVar(&s.data, "data", "", "gzip file of taxi events, for their places")
-	flags.StringVar(&s.binary, "binary", "bin/hextide", "the program to measure")
-	flags.StringVar(&s.definition, "definition", "examples/checks/j3-live.yaml", "the pipeline")
-	flags.StringVar(&s.brokers, "brokers", "", "a running Kafka broker")
-	flags.IntVar(&s.rate, "rate", 50_000, "events a second")
+	s.add(flags)
 	flags.IntVar(&s.seconds, "seconds", 60, "how long to measure")
 	if err := flags.Parse(arguments); err != nil {
 		return err
-	}
-	if s.brokers == "" {
-		return errors.New("--brokers: the address of a broker (scripts/kafka.sh start prints it)")
-	}
-	topic := fmt.Sprintf("bench-%d", time.Now().UnixNano())
-	if err := makeTopic(ctx, s.brokers, topic, 4); err != nil {
-		return fmt.Errorf("making the topic %s: %w", topic, err)
 	}
 	address, err := freeAddress()
 	if err != nil {
@@ -58,31 +85,16 @@ func live(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
 		return err
 	}
 	defer os.RemoveAll(state)
-	pipeline := exec.CommandContext(ctx, s.binary, "run", s.definition, "--brokers", s.brokers, "--topic", topic,
-		"--grpc", address, "--http", "", "--state", state, "--log-level", "warn")
+	topic, pipeline, err := s.pipeline(ctx, address, state)
+	if err != nil {
+		return err
+	}
 	server, done, err := startAll(ctx, pipeline, address)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if err := s.measure(ctx, topic, server); err != nil {
-		return err
-	}
-	return printMemory(pipeline.Process.Pid)
-}
-
-// printMemory prints what Linux counts as a process's resident memory.
-func printMemory(pid int) error {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return err
-	}
-	for line := range strings.Lines(string(status)) {
-		if name, amount, _ := strings.Cut(line, ":"); name == "VmRSS" || name == "VmHWM" || name == "RssAnon" {
-			fmt.Printf("%s %s\n", map[string]string{"VmRSS": "resident memory", "VmHWM": "at its peak", "RssAnon": "without the program itself"}[name], strings.TrimSpace(amount))
-		}
-	}
-	return nil
+	return s.measure(ctx, topic, server)
 }
 
 // servers are the connections to the pipeline and to the empty handler.
@@ -93,8 +105,7 @@ type servers struct {
 
 // startAll starts the pipeline and the empty handler and waits for both.
 func startAll(ctx context.Context, pipeline *exec.Cmd, address string) (*servers, func(), error) {
-	pipeline.Stdout, pipeline.Stderr = os.Stderr, os.Stderr
-	pipeline.Cancel = func() error { return pipeline.Process.Signal(os.Interrupt) }
+	attach(pipeline)
 	self, err := os.Executable()
 	if err != nil {
 		return nil, nil, err
@@ -137,22 +148,22 @@ func startAll(ctx context.Context, pipeline *exec.Cmd, address string) (*servers
 	return s, done, nil
 }
 
+// attach lets a command say what it has to say here, and end as it does by hand.
+func attach(c *exec.Cmd) {
+	c.Stdout, c.Stderr = os.Stderr, os.Stderr
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
+}
+
 // measure lets events flow, waits until rows are there, and measures.
 func (s *setting) measure(ctx context.Context, topic string, server *servers) error {
-	places, err := readPlaces(s.data)
-	if err != nil {
-		return fmt.Errorf("reading places from %s: %w", s.data, err)
-	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(s.brokers, ",")...), kgo.DefaultProduceTopic(topic),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(2*time.Millisecond), kgo.MaxBufferedRecords(1<<20))
+	producer, err := s.producer(topic, time.Now)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer producer.client.Close()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var flow errgroup.Group
-	producer := &producer{client: client, places: places, rate: s.rate}
 	flow.Go(func() error { return producer.run(ctx) })
 	cells, err := waitForRows(ctx, server.client)
 	if err != nil {

@@ -37,10 +37,10 @@ func main() {
 
 func run(ctx context.Context, arguments []string) error {
 	commands := map[string]func(context.Context, *flag.FlagSet, []string) error{
-		"backfill": backfill, "windows": windows, "live": live, "state": state, "kafka": kafka, "empty": empty,
+		"backfill": backfill, "windows": windows, "live": live, "steady": steady, "state": state, "kafka": kafka, "empty": empty,
 	}
 	if len(arguments) == 0 || commands[arguments[0]] == nil {
-		return fmt.Errorf("usage: bench backfill|windows|live|state|kafka [flags]")
+		return fmt.Errorf("usage: bench backfill|windows|live|steady|state|kafka [flags]")
 	}
 	return commands[arguments[0]](ctx, flag.NewFlagSet(arguments[0], flag.ExitOnError), arguments[1:])
 }

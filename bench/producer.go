@@ -48,11 +48,12 @@ func readPlaces(name string) ([]place, error) {
 	return places, nil
 }
 
-// producer sends events that happen now at a steady rate.
+// producer sends events at a steady rate, which happen when its clock says.
 type producer struct {
 	client *kgo.Client
 	places []place
 	rate   int
+	clock  func() time.Time // event time; now, for one
 	sent   atomic.Int64
 	began  time.Time
 
@@ -84,7 +85,7 @@ func (p *producer) probe(ctx context.Context, at place) { p.send(ctx, at, 0) }
 
 // send produces a csv value: ts in microseconds, lat, lng, occupied.
 func (p *producer) send(ctx context.Context, at place, partition int32) {
-	value := strconv.AppendInt(make([]byte, 0, 48), time.Now().UnixMicro(), 10)
+	value := strconv.AppendInt(make([]byte, 0, 48), p.clock().UnixMicro(), 10)
 	value = strconv.AppendFloat(append(value, ','), at.lat, 'f', 5, 64)
 	value = strconv.AppendFloat(append(value, ','), at.lng, 'f', 5, 64)
 	value = append(value, ",1"...)

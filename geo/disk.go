@@ -34,7 +34,8 @@ type Exists struct {
 // over three cones (disk_cone.go); else cell by cell (disk_gather.go). The sums are the same.
 //
 // A row costs about as much to sum as to compare with the one before, so rows are summed anew from pane
-// to pane, but for panes in which no source has changed: those are answered as before.
+// to pane, but for panes in which no source has changed: those are answered as before, unless their grids
+// are so large that their memory is the pool's.
 //
 // Scratch that is used again from pane to pane: one goroutine at a time, but for Fill. The frame may be
 // shared.
@@ -57,11 +58,13 @@ type summing interface {
 	fill(b *Block, first int)
 	// fold is Disks.Fold.
 	fold(fold func(row, ring, source int))
+	// rest gives back what was lent, and reports whether anything was.
+	rest() bool
 }
 
 // NewDisks makes scratch for a frame and a set of rings, ascending and none wider than the
-// territories' widest.
-func NewDisks(f *Frame, rings []int) (*Disks, error) {
+// territories' widest. Memory for large grids comes from a pool, if there is one.
+func NewDisks(f *Frame, rings []int, pool GridPool) (*Disks, error) {
 	if err := checkRings(rings); err != nil {
 		return nil, fmt.Errorf("disks of territory %s: %w", f.territories.Name(f.id), err)
 	}
@@ -71,11 +74,18 @@ func NewDisks(f *Frame, rings []int) (*Disks, error) {
 	}
 	d := &Disks{frame: f, rings: rings}
 	if f.unfolds {
-		d.sums = newCones(f, rings)
+		d.sums = newCones(f, rings, pool)
 	} else {
 		d.sums = newGathering(f, rings)
 	}
 	return d, nil
+}
+
+// Rest gives back what the pool has lent. Then there are no rows until the next Sum or SumAt.
+func (d *Disks) Rest() {
+	if d.sums.rest() {
+		d.last.asked = false
+	}
 }
 
 func checkRings(rings []int) error {

@@ -39,7 +39,7 @@ func passTime(tb testing.TB, d *Disks, s Sources, own []Cell) float64 {
 // BenchmarkDisks closes panes of a city: 9 rings of two words, which is 54 columns of three lanes each.
 func BenchmarkDisks(b *testing.B) {
 	w, rings, values := city(b, 2000)
-	d, err := NewDisks(w.frame, rings)
+	d, err := NewDisks(w.frame, rings, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func BenchmarkDisksSparse(b *testing.B) {
 	for i := range 50 {
 		values[w.frame.CellOf((i*w.frame.Ranks()+1)/50)] = []uint64{1, 1}
 	}
-	d, err := NewDisks(w.frame, rings)
+	d, err := NewDisks(w.frame, rings, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func BenchmarkDiskRatios(b *testing.B) {
 	w, rings, values := city(b, 2000)
 	s, _ := w.spread(b, values, 0)
 	of := func(rings ...int) *Disks {
-		d, err := NewDisks(w.frame, rings)
+		d, err := NewDisks(w.frame, rings, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func BenchmarkPentagonRatio(b *testing.B) {
 				values[c] = []uint64{1, 1<<42 | 2<<21 | 3}
 			}
 		}
-		d, err := NewDisks(w.frame, rings)
+		d, err := NewDisks(w.frame, rings, nil)
 		if err != nil {
 			b.Fatal(err)
 		}

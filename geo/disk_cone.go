@@ -41,7 +41,7 @@ type cones struct {
 	planes  []plane // of each cluster
 	aligned bool    // planes have rows of the same length
 	shown   int
-	grids   grids
+	grids   borrowed
 	found   found
 	given   []Spot // the rows' spots, where they were given; else none
 	sources []Spot // or their images
@@ -56,9 +56,9 @@ type images struct {
 	of []int32 // whose image each is
 }
 
-func newCones(f *Frame, rings []int) *cones {
+func newCones(f *Frame, rings []int, pool GridPool) *cones {
 	widest := rings[len(rings)-1]
-	c := &cones{frame: f, rings: rings, widest: widest, leaves: newLeaves(f), pairs: newPairs(rings)}
+	c := &cones{frame: f, rings: rings, widest: widest, leaves: newLeaves(f), grids: newBorrowed(pool), pairs: newPairs(rings)}
 	c.groups = newClusters(widest + c.leaves.radius)
 	return c
 }
@@ -127,7 +127,8 @@ func (c *cones) raise(s Sources) {
 		p.end = p.index(p.reach.high) + 1
 		spots += int(p.stride) * int(p.height)
 	}
-	g := &c.grids
+	c.grids.borrow(spots * s.Words)
+	g := c.grids.Grids
 	g.resize(spots, s.Words)
 	for i, at := range c.sources {
 		p := &c.planes[c.groups.of(at)]

@@ -200,6 +200,9 @@ func (g *gathering) keep(e Exists) {
 
 func (g *gathering) rows() []Cell { return g.found }
 
+// rest: a gathering borrows nothing.
+func (g *gathering) rest() bool { return false }
+
 func (g *gathering) fill(b *Block, first int) {
 	b.shape(len(g.rings), g.shown)
 	width := len(g.rings) * g.words

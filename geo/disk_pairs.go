@@ -5,8 +5,9 @@ import "slices"
 // pairs sum disks about given rows source by source, where rows and sources are so few on ground so
 // wide that to build its grids would cost more: what is empty costs nothing.
 //
-// The ground is cut into columns of strips; the sources lie column by column, in each by grid rows, so
-// that those in a column within a distance of a spot, by rows, are one run of them.
+// The ground is cut into strips, which are parts of a few grid rows; the sources lie strip by strip, up
+// one column of strips after the other, so that those of a column within a distance of a spot, by rows,
+// are one run of them.
 type pairs struct {
 	asked    Sources
 	rows     []int   // rows given, by cluster
@@ -40,7 +41,7 @@ func (p *plane) pays(rows, sources, widest, words int) bool {
 func newPairs(rings []int) pairs {
 	var x pairs
 	// A source may lie in a strip that the disk's box only touches.
-	for d := range 2*rings[len(rings)-1] + 1<<stripWidth + 1 {
+	for d := range 2*rings[len(rings)-1] + 1<<stripWidth + 1<<stripHeight {
 		ring, _ := slices.BinarySearch(rings, d)
 		x.ring = append(x.ring, uint16(ring))
 	}
@@ -60,7 +61,7 @@ func (c *cones) choose(s Sources) {
 		p := &c.planes[i]
 		if p.sparse = p.pays(x.rows[i], x.at[i], c.widest, s.Words); p.sparse {
 			p.first = strips
-			strips += (p.column(p.low.X+p.stride-1) + 1) * int(p.height)
+			strips = p.strip(p.column(p.low.X+p.stride-1)+1, p.low.Y)
 		}
 	}
 	x.sort(c, strips)
@@ -88,15 +89,20 @@ func (x *pairs) sort(c *cones, strips int) {
 	}
 }
 
-// stripWidth is log2 of the spots of a strip, which is a part of a grid row.
-const stripWidth = 5
+// A strip is so many spots wide and high, as powers of two. Wider and higher ones are fewer to count, and
+// hold more sources that are out of reach.
+const (
+	stripWidth  = 5
+	stripHeight = 2
+)
 
 // column is the number of the column of strips in which a spot lies.
 func (p *plane) column(x int32) int { return int(x-p.low.X) >> stripWidth }
 
 // strip is the number of a strip among those of all sparse planes.
 func (p *plane) strip(column int, y int32) int {
-	return p.first + column*int(p.height) + int(y-p.low.Y)
+	high := int(p.height-1)>>stripHeight + 1
+	return p.first + column*high + int(y-p.low.Y)>>stripHeight
 }
 
 // about visits the sources that may lie within a distance of a spot of a sparse plane, run by run.

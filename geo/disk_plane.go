@@ -2,11 +2,11 @@ package geo
 
 import "slices"
 
-// grids are the three prefix sums of all planes (disk_cone.go).
+// Grids are the three prefix sums of all planes (disk_cone.go), in memory that is used again.
 //
 // Words go two by two, a layer for each two: the grids of a layer follow those of the one before. A last
 // word without another has a layer of its own.
-type grids struct {
+type Grids struct {
 	spots  int // of a layer
 	layers int // of pairs
 	pairs  prefixes[pair]
@@ -23,7 +23,7 @@ type pair [2]uint64
 //
 // Invariant: two columns and two rows, or more, lie before the first source. There all cones are empty.
 type plane struct {
-	first   int   // index of its first spot; where it is sparse: number of its first row
+	first   int   // index of its first spot; where it is sparse: number of its first strip
 	low     Spot  // that spot
 	stride  int32 // spots a row
 	height  int32
@@ -65,7 +65,7 @@ func (p *plane) corners(k int) corners {
 }
 
 // resize makes room for planes, and clears the grids b for the values.
-func (g *grids) resize(spots, words int) {
+func (g *Grids) resize(spots, words int) {
 	g.spots, g.layers = spots, words/2
 	g.pairs.resize(g.layers * spots)
 	g.single.resize(words % 2 * spots)
@@ -79,7 +79,7 @@ func (x *prefixes[T]) resize(size int) {
 }
 
 // put adds a value of a word at a spot, before the grids are built.
-func (g *grids) put(spot, word int, v uint64) {
+func (g *Grids) put(spot, word int, v uint64) {
 	if word/2 == g.layers {
 		g.single.b[spot] += v
 		return
@@ -88,7 +88,7 @@ func (g *grids) put(spot, word int, v uint64) {
 }
 
 // build turns the values on a plane, which lie in the grids b, into the three grids.
-func (g *grids) build(p *plane) {
+func (g *Grids) build(p *plane) {
 	for layer := range g.layers {
 		g.pairs.build(layer*g.spots+p.first, p, buildPairs)
 	}
@@ -158,7 +158,7 @@ func buildPairs(row, below prefixes[pair], below2 []pair) {
 
 // sum is the disk sum of a word about spot q, by the corners of its disk; or, with q 0, by the spots of
 // its loads.
-func (g *grids) sum(q, word int, o corners) uint64 {
+func (g *Grids) sum(q, word int, o corners) uint64 {
 	if word/2 == g.layers {
 		x := &g.single
 		return x.a[q+o.a0] + x.a[q+o.a1] - x.b[q+o.b0] - x.b[q+o.b1] - x.c[q+o.c0] - x.c[q+o.c1]

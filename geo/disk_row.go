@@ -47,11 +47,16 @@ func (f *found) reset() {
 }
 
 func (f *found) add(c Cell, group int32, index int) {
+	f.begin(group)
+	f.cells = append(f.cells, c)
+	f.at = append(f.at, int32(index))
+}
+
+// begin lets the rows to come be of a cluster.
+func (f *found) begin(group int32) {
 	if n := len(f.runs); n == 0 || f.runs[n-1].group != group {
 		f.runs = append(f.runs, rowRun{len(f.cells), group})
 	}
-	f.cells = append(f.cells, c)
-	f.at = append(f.at, int32(index))
 }
 
 // run is the run that a row is in, and the row after its last.
@@ -131,13 +136,16 @@ func (c *cones) findInWedge(look *finder, ch *chart, number int, radius int32, b
 
 // finder is what looking for rows about the sources of one cluster needs.
 type finder struct {
-	group                 int32
-	run                   int32 // the cluster as one of which its rows are filled
-	plane                 *plane
-	near                  box // about which a disk one wider than the widest may meet the sources
-	widest, inner, beyond corners
-	word                  int // of which the sum is not 0
-	mask                  uint64
+	group  int32
+	run    int32 // the cluster as one of which its rows are filled
+	plane  *plane
+	near   box // about which a disk one wider than the widest may meet the sources
+	word   int // of which the sum is not 0
+	mask   uint64
+	widest corners
+	beyond corners // of one wider
+	inner  corners // of one narrower
+	core   corners // of one narrower by the radius of a whole block
 }
 
 // at goes to another cluster.
@@ -151,34 +159,49 @@ func (f *finder) at(c *cones, group int32) {
 	}
 	f.near = f.plane.reach.widened(1)
 	f.widest, f.beyond = f.plane.corners(c.widest), f.plane.corners(c.widest+1)
-	f.inner = f.plane.corners(max(c.widest-1, 0))
+	f.inner, f.core = f.plane.corners(max(c.widest-1, 0)), f.plane.corners(max(c.widest-c.leaves.radius, 0))
 }
 
 // findBlock is find for the cells of one block, which all can meet the sources of one cluster only.
 //
-// They come in sevens, a centre and its neighbours. Where the disk one wider about the centre holds
-// nothing, none of them exists; where the disk one narrower holds something, all do.
+// Where the disk about the centre that is narrower by the block's radius holds something, all of them
+// exist. Else they come in sevens, a centre and its neighbours: where the disk one narrower about that
+// holds something, all seven exist; where the disk one wider holds nothing, none of them.
 func (c *cones) findBlock(f *finder, centre Spot, leaves []Spot, bits []Cell, first Cell) {
 	if len(leaves) == 1 || c.widest == 0 {
 		c.findEach(f, centre, leaves, bits, first)
 		return
 	}
+	whole := len(leaves) > 7 && c.widest >= c.leaves.radius && f.near.holds(centre)
+	if whole && f.asks(c, centre, &f.core) {
+		c.findAll(f, centre, leaves, bits, first)
+		return
+	}
 	for i := 0; i < len(leaves); i += 7 {
 		at := centre.plus(leaves[i])
-		if !f.near.holds(at) {
-			continue
-		}
-		index := f.plane.index(at)
-		if c.grids.sum(index, f.word, f.beyond)&f.mask == 0 {
-			continue
-		}
-		if c.grids.sum(index, f.word, f.inner)&f.mask == 0 {
+		switch {
+		case !f.near.holds(at):
+		case f.asks(c, at, &f.inner):
+			c.findAll(f, centre, leaves[i:i+7], bits[i:i+7], first)
+		case f.asks(c, at, &f.beyond):
 			c.findEach(f, centre, leaves[i:i+7], bits[i:i+7], first)
-			continue
 		}
-		for j, leaf := range leaves[i : i+7] {
-			c.found.add(first|bits[i+j], f.run, f.plane.index(centre.plus(leaf)))
-		}
+	}
+}
+
+// asks reports whether a disk about a spot holds something.
+func (f *finder) asks(c *cones, at Spot, disk *corners) bool {
+	return c.grids.sum(f.plane.index(at), f.word, *disk)&f.mask != 0
+}
+
+// findAll makes rows of all the cells.
+func (c *cones) findAll(f *finder, centre Spot, leaves []Spot, bits []Cell, first Cell) {
+	x := &c.found
+	x.begin(f.run)
+	index, stride := f.plane.index(centre), int(f.plane.stride)
+	for i, leaf := range leaves {
+		x.cells = append(x.cells, first|bits[i])
+		x.at = append(x.at, int32(index+int(leaf.Y)*stride+int(leaf.X)))
 	}
 }
 
@@ -189,9 +212,8 @@ func (c *cones) findEach(f *finder, centre Spot, leaves []Spot, bits []Cell, fir
 		if !f.plane.reach.holds(at) {
 			continue
 		}
-		index := f.plane.index(at)
-		if c.grids.sum(index, f.word, f.widest)&f.mask != 0 {
-			c.found.add(first|bits[i], f.run, index)
+		if f.asks(c, at, &f.widest) {
+			c.found.add(first|bits[i], f.run, f.plane.index(at))
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package geo
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
@@ -142,8 +143,27 @@ func checkRows(d *Disks, b *Block, want map[Cell][][]uint64, shown int) error {
 	return nil
 }
 
+// lender is a pool that lends what was used by another frame before.
+type lender struct {
+	free []*Grids
+	lent int
+}
+
+func (l *lender) Get() *Grids {
+	l.lent++
+	if n := len(l.free); n > 0 {
+		g := l.free[n-1]
+		l.free = l.free[:n-1]
+		return g
+	}
+	return &Grids{}
+}
+
+func (l *lender) Put(g *Grids) { l.free = append(l.free, g) }
+
 func TestDiskSums(t *testing.T) {
 	unfolded, folded := 0, 0
+	var pool lender
 	rapid.Check(t, func(rt *rapid.T) {
 		rings := drawRings(rt)
 		widest := rings[len(rings)-1] + rapid.IntRange(0, 1).Draw(rt, "wider halo")
@@ -153,7 +173,7 @@ func TestDiskSums(t *testing.T) {
 		} else {
 			folded++
 		}
-		d, err := NewDisks(w.frame, rings)
+		d, err := NewDisks(w.frame, rings, &pool)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -175,11 +195,34 @@ func TestDiskSums(t *testing.T) {
 			if err := checkRows(d, &b, want, shown); err != nil {
 				rt.Fatalf("unfolds %v: %v", w.frame.Unfolds(), err)
 			}
+			if lent := len(pool.free); rapid.Bool().Draw(rt, "rest") {
+				if d.Rest(); len(pool.free) > lent && d.Rows() > 0 {
+					rt.Fatalf("%d rows without grids", d.Rows())
+				}
+				if err := errors.Join(d.Sum(s, e), checkRows(d, &b, want, shown)); err != nil {
+					rt.Fatalf("asked once more: %v", err)
+				}
+			}
 		}
+		d.Rest()
 	})
 	t.Logf("%d frames unfolded, %d did not", unfolded, folded)
+	if pool.lent == 0 || len(pool.free) != 1 {
+		t.Errorf("memory was lent %d times, to one at a time, and %d pieces came back", pool.lent, len(pool.free))
+	}
 	if unfolded == 0 || folded == 0 {
 		t.Errorf("%d frames unfolded, %d did not", unfolded, folded)
+	}
+}
+
+// A source in the farthest corner of a strip that the box around a disk touches has a ring, or none.
+func TestRingsReachOverStrips(t *testing.T) {
+	for _, k := range []int{0, 1, 20} {
+		rings := []int{k}
+		far := Spot{int32(k + 1<<stripWidth - 1), -int32(k + 1<<stripHeight - 1)}
+		if x := newPairs(rings); len(x.ring) <= far.distance() || x.ring[k] != 0 || int(x.ring[k+1]) != len(rings) {
+			t.Errorf("ring %d: %d distances, the farthest is %d", k, len(x.ring), far.distance())
+		}
 	}
 }
 
@@ -193,7 +236,7 @@ func TestDiskSumsAt(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rings := drawRings(rt)
 		w := drawWorld(rt, t, rings[len(rings)-1])
-		d, err := NewDisks(w.frame, rings)
+		d, err := NewDisks(w.frame, rings, nil)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -248,7 +291,7 @@ func (c *counting) at(s Sources, own []Cell) { c.made++; c.summing.at(s, own) }
 // TestDiskSumsOfNoChange asks everything twice, with one thing changed from question to question.
 func TestDiskSumsOfNoChange(t *testing.T) {
 	w, rings, values := city(t, 40)
-	d, err := NewDisks(w.frame, rings)
+	d, err := NewDisks(w.frame, rings, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +337,7 @@ func TestFoldMeetsEachPairOnce(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rings := drawRings(rt)
 		w := drawWorld(rt, t, rings[len(rings)-1])
-		d, err := NewDisks(w.frame, rings)
+		d, err := NewDisks(w.frame, rings, nil)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -408,7 +451,7 @@ func TestDiskSumsOfACity(t *testing.T) {
 	if !w.frame.Unfolds() {
 		t.Fatal("the frame does not unfold")
 	}
-	d, err := NewDisks(w.frame, rings)
+	d, err := NewDisks(w.frame, rings, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -461,11 +504,11 @@ func fanOut(tb testing.TB, w world, rings []int, values map[Cell][]uint64) map[C
 func TestDisksRefuse(t *testing.T) {
 	w, _, _ := city(t, 1)
 	for _, rings := range [][]int{nil, {-1}, {1, 1}, {2, 1}, {0, 21}} {
-		if _, err := NewDisks(w.frame, rings); err == nil {
+		if _, err := NewDisks(w.frame, rings, nil); err == nil {
 			t.Errorf("rings %v are taken", rings)
 		}
 	}
-	d, err := NewDisks(w.frame, []int{0, 20})
+	d, err := NewDisks(w.frame, []int{0, 20}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,14 +24,14 @@ type Spot struct{ X, Y int32 }
 func (s Spot) plus(o Spot) Spot  { return Spot{s.X + o.X, s.Y + o.Y} }
 func (s Spot) minus(o Spot) Spot { return Spot{s.X - o.X, s.Y - o.Y} }
 
-// distance is the grid distance of a spot from the origin.
-func (s Spot) distance() int { return max(magnitude(s.X), magnitude(s.Y), magnitude(s.X-s.Y)) }
+// distance is the grid distance of a spot from the origin, the greatest magnitude of X, Y and X − Y: half the
+// sum of all three, of which one is the sum of the others. There is no branch in it, which over scattered
+// spots no processor could foresee.
+func (s Spot) distance() int { return int(magnitude(s.X)+magnitude(s.Y)+magnitude(s.X-s.Y)) >> 1 }
 
-func magnitude(v int32) int {
-	if v < 0 {
-		return int(-v)
-	}
-	return int(v)
+func magnitude(v int32) int32 {
+	sign := v >> 31
+	return (v ^ sign) - sign
 }
 
 // digitStep is the step that each digit of an H3 index adds.

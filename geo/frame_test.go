@@ -279,7 +279,7 @@ func TestFrameAroundAPentagon(t *testing.T) {
 			}
 		}
 		rings := []int{0, 1, 4}
-		d, err := NewDisks(w.frame, rings)
+		d, err := NewDisks(w.frame, rings, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -314,7 +314,7 @@ func TestDiskSumsOnAPentagon(t *testing.T) {
 				values[c] = []uint64{1 + random.Uint64N(9), random.Uint64()}
 			}
 		}
-		d, err := NewDisks(w.frame, rings)
+		d, err := NewDisks(w.frame, rings, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

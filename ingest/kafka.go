@@ -101,6 +101,10 @@ func (e *OffsetError) Error() string {
 	return text + "the topic was made anew or has lost records"
 }
 
+// fetchBytes is how much a broker sends at a time, of all partitions together, as its
+// producers compressed it: records that wait to be decoded take several times as much.
+const fetchBytes = 2 << 20
+
 // NewKafka connects to a cluster and looks at a topic.
 func NewKafka(ctx context.Context, schema Schema, o KafkaOptions) (*Kafka, error) {
 	if o.Topic == "" {
@@ -119,6 +123,7 @@ func NewKafka(ctx context.Context, schema Schema, o KafkaOptions) (*Kafka, error
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // they are the last of a partition that transactions write
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxWait(250*time.Millisecond), // a resumed partition waits for the fetch under way
 		kgo.WithHooks(brokers),
 	)

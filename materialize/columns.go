@@ -6,7 +6,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/hextide/hextide/column"
-	"github.com/hextide/hextide/geo"
+	"github.com/hextide/hextide/materialize/pages"
 	"github.com/hextide/hextide/stream"
 )
 
@@ -69,12 +69,9 @@ func (e *encoder) cells(c *chunk, blocks []*stream.Rows) {
 		}
 	}
 	c.bounds(slices.Min(e.ints), slices.Max(e.ints))
-	e.page = appendDeltas(e.page[:0], e.ints)
+	e.page = pages.AppendDeltas(e.page[:0], e.ints)
 	e.compressed(c, parquet.Encodings.DeltaBinaryPacked)
 }
-
-// nameDigits is how many hexadecimal digits a cell's name has.
-const nameDigits = 15
 
 // names writes the cells as hexadecimal digits.
 func (e *encoder) names(c *chunk, blocks []*stream.Rows) {
@@ -86,34 +83,23 @@ func (e *encoder) names(c *chunk, blocks []*stream.Rows) {
 	for _, r := range blocks {
 		e.named = append(e.named, r.Cells...)
 	}
-	e.page = appendNames(e.page[:0], e.named, &e.ints)
+	e.page = pages.AppendNames(e.page[:0], e.named, &e.ints)
 	e.compressed(c, parquet.Encodings.DeltaByteArray)
-}
-
-// appendName appends the hexadecimal digits of a cell.
-func appendName(to []byte, c geo.Cell) []byte { return appendDigits(to, c, 0, nameDigits) }
-
-// appendDigits appends the hexadecimal digits of a cell from one to another.
-func appendDigits(out []byte, c geo.Cell, from, to int) []byte {
-	for at := from; at < to; at++ {
-		out = append(out, "0123456789abcdef"[c>>(digitBits*(nameDigits-1-at))&15])
-	}
-	return out
 }
 
 // index writes a column of cells by their dictionary, of values that are the cells in
 // its own way.
-func (e *encoder) index(c *chunk, values entries) {
+func (e *encoder) index(c *chunk, values pages.Entries) {
 	n := e.places.cells.Len()
-	if raw := n * len(values.entry); values.fits() {
-		e.packed = values.append(e.packed[:0], e.codes)
+	if raw := n * len(values.Entry); values.Fits() {
+		e.packed = values.AppendFrame(e.packed[:0], e.codes)
 		e.out = c.appendDictionary(e.out, n, raw, e.packed)
 	} else {
-		e.page = values.appendEntries(e.page[:0])
+		e.page = values.AppendPlain(e.page[:0])
 		e.packed = e.zstd.EncodeAll(e.page, e.packed[:0])
 		e.out = c.appendDictionary(e.out, n, raw, e.packed)
 	}
-	e.packed = appendStored(e.packed[:0], e.places.page)
+	e.packed = pages.AppendStored(e.packed[:0], e.places.page)
 	e.out = c.appendData(e.out, parquet.Encodings.RLEDict, len(e.places.page), e.packed)
 }
 
@@ -128,7 +114,7 @@ func (e *encoder) values(c *chunk, i int, blocks []*stream.Rows) {
 	e.page = appendLevels(e.page[:0], c.rows, e.present(i, blocks))
 	if blocks[0].Columns[i].Kind == column.Float {
 		e.floats = gathered(e.floats[:0], blocks, i, func(v *column.Vector) []float64 { return v.Floats })
-		e.page = appendSplit(e.page, e.floats)
+		e.page = pages.AppendSplit(e.page, e.floats)
 		e.compressed(c, parquet.Encodings.ByteStreamSplit)
 		return
 	}
@@ -137,7 +123,7 @@ func (e *encoder) values(c *chunk, i int, blocks []*stream.Rows) {
 		return
 	}
 	e.ints = gathered(e.ints[:0], blocks, i, func(v *column.Vector) []int64 { return v.Ints })
-	e.page = appendDeltas(e.page, e.ints)
+	e.page = pages.AppendDeltas(e.page, e.ints)
 	e.compressed(c, parquet.Encodings.DeltaBinaryPacked)
 }
 
@@ -149,20 +135,20 @@ const byteValues = 1 << 8
 // as counts of one cell and another do, codes by their frequency are shorter than copies
 // and sooner found.
 func (e *encoder) narrow(c *chunk, i, most int, blocks []*stream.Rows) {
-	upTo := entries{entry: make([]byte, 8), to: 1, varying: make([]byte, 0, most+8)}
+	upTo := pages.Entries{Entry: make([]byte, 8), To: 1, Varying: make([]byte, 0, most+8)}
 	for v := range most + 1 {
-		upTo.varying = append(upTo.varying, byte(v))
+		upTo.Varying = append(upTo.Varying, byte(v))
 	}
-	e.packed = upTo.append(e.packed[:0], e.codes)
+	e.packed = upTo.AppendFrame(e.packed[:0], e.codes)
 	e.out = c.appendDictionary(e.out, most+1, 8*(most+1), e.packed)
 	e.bytes = e.bytes[:0]
 	for _, r := range blocks {
 		e.bytes = appendBytes(e.bytes, &r.Columns[i])
 	}
 	e.page = append(e.page, 8) // bits of a number
-	e.page = appendPackedBytes(e.page, e.bytes)
+	e.page = pages.AppendPackedBytes(e.page, e.bytes)
 	if seldomRepeat(e.bytes) {
-		e.packed = appendCoded(e.packed[:0], e.page, e.codes)
+		e.packed = pages.AppendCoded(e.packed[:0], e.page, e.codes)
 	} else {
 		e.packed = e.zstd.EncodeAll(e.page, e.packed[:0])
 	}
@@ -238,9 +224,9 @@ func appendLevels(out []byte, rows int, bits []int32) []byte {
 	start := len(out)
 	out = append(out, 0, 0, 0, 0)
 	if bits == nil {
-		out = appendRuns(out, []run{{1, rows}}, 1)
+		out = pages.AppendRuns(out, []pages.Run{{Value: 1, Rows: rows}}, 1)
 	} else {
-		out = appendPackedRun(out, bits, 1)
+		out = pages.AppendPackedRun(out, bits, 1)
 	}
 	binary.LittleEndian.PutUint32(out[start:], uint32(len(out)-start-4))
 	return out

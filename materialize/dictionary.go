@@ -6,6 +6,7 @@ import (
 
 	"github.com/hextide/hextide/aggregate"
 	"github.com/hextide/hextide/geo"
+	"github.com/hextide/hextide/materialize/pages"
 	"github.com/hextide/hextide/stream"
 )
 
@@ -19,7 +20,7 @@ const seldom = 4
 // have.
 type dictionary struct {
 	values []int64 // distinct, in the order of their first rows
-	rows   []run
+	rows   []pages.Run
 	number map[int64]int32 // of a value in values
 }
 
@@ -32,8 +33,8 @@ func (d *dictionary) fill(blocks []*stream.Rows, of func(*stream.Rows) int64) {
 	d.values, d.rows = d.values[:0], d.rows[:0]
 	for i, r := range blocks {
 		value := of(r)
-		if last := len(d.rows) - 1; i > 0 && d.values[d.rows[last].value] == value {
-			d.rows[last].rows += len(r.Cells)
+		if last := len(d.rows) - 1; i > 0 && d.values[d.rows[last].Value] == value {
+			d.rows[last].Rows += len(r.Cells)
 			continue
 		}
 		n, is := d.number[value]
@@ -42,14 +43,14 @@ func (d *dictionary) fill(blocks []*stream.Rows, of func(*stream.Rows) int64) {
 			d.number[value] = n
 			d.values = append(d.values, value)
 		}
-		d.rows = append(d.rows, run{n, len(r.Cells)})
+		d.rows = append(d.rows, pages.Run{Value: n, Rows: len(r.Cells)})
 	}
 }
 
 // appendNumbers appends the data page of a dictionary of so many values.
-func appendNumbers(out []byte, rows []run, values int) []byte {
+func appendNumbers(out []byte, rows []pages.Run, values int) []byte {
 	width := numberBits(values)
-	return appendRuns(append(out, byte(width)), rows, width)
+	return pages.AppendRuns(append(out, byte(width)), rows, width)
 }
 
 // numberBits is how many bits the number of one of so many values takes. No reader
@@ -83,7 +84,7 @@ func (d *cellDictionary) fill(blocks []*stream.Rows, each int) bool {
 		}
 	}
 	width := numberBits(d.cells.Len())
-	d.page = appendPackedRun(append(d.page[:0], byte(width)), d.rows, width)
+	d.page = pages.AppendPackedRun(append(d.page[:0], byte(width)), d.rows, width)
 	return true
 }
 
@@ -108,33 +109,32 @@ func (d *cellDictionary) bounds() (least, most geo.Cell) {
 }
 
 // numbers are the distinct cells as numbers of 8 bytes. They stay until the next call.
-func (d *cellDictionary) numbers() entries {
+func (d *cellDictionary) numbers() pages.Entries {
 	differ := uint64(d.differ())
-	a := entries{
-		entry: binary.LittleEndian.AppendUint64(nil, uint64(d.cells.Cell(0))),
-		from:  bits.TrailingZeros64(differ) / 8, to: (bits.Len64(differ) + 7) / 8, varying: d.varying[:0],
+	a := pages.Entries{
+		Entry: binary.LittleEndian.AppendUint64(nil, uint64(d.cells.Cell(0))),
+		From:  bits.TrailingZeros64(differ) / 8, To: (bits.Len64(differ) + 7) / 8, Varying: d.varying[:0],
 	}
 	for n := range d.cells.Len() {
-		c := d.cells.Cell(int32(n)) >> (8 * a.from)
-		for range a.to - a.from {
-			a.varying = append(a.varying, byte(c))
+		c := d.cells.Cell(int32(n)) >> (8 * a.From)
+		for range a.To - a.From {
+			a.Varying = append(a.Varying, byte(c))
 			c >>= 8
 		}
 	}
-	d.varying = a.varying
+	d.varying = a.Varying
 	return a
 }
 
 // names are the distinct cells in hexadecimal digits, each behind their number. They
 // stay until the next call.
-func (d *cellDictionary) names() entries {
-	differ := uint64(d.differ())
-	from, to := (bits.LeadingZeros64(differ)-unnamedBits)/digitBits, nameDigits-bits.TrailingZeros64(differ)/digitBits
-	entry := binary.LittleEndian.AppendUint32(nil, nameDigits)
-	a := entries{entry: appendName(entry, d.cells.Cell(0)), from: len(entry) + from, to: len(entry) + to, varying: d.varying[:0]}
+func (d *cellDictionary) names() pages.Entries {
+	from, to := pages.Digits(d.differ())
+	entry := binary.LittleEndian.AppendUint32(nil, pages.NameDigits)
+	a := pages.Entries{Entry: pages.AppendDigits(entry, d.cells.Cell(0), 0, pages.NameDigits), From: len(entry) + from, To: len(entry) + to, Varying: d.varying[:0]}
 	for n := range d.cells.Len() {
-		a.varying = appendDigits(a.varying, d.cells.Cell(int32(n)), from, to)
+		a.Varying = pages.AppendDigits(a.Varying, d.cells.Cell(int32(n)), from, to)
 	}
-	d.varying = a.varying
+	d.varying = a.Varying
 	return a
 }

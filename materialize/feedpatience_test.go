@@ -13,8 +13,10 @@ import (
 
 	"github.com/hextide/hextide/internal/testserver"
 	"github.com/hextide/hextide/stream"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // narrow is a connection that takes so many bytes a second.
@@ -82,11 +84,24 @@ func TestExactFeedTooSlow(t *testing.T) {
 // Where the brokers allow no longer transaction that is said, and nothing is committed.
 // Brokers that are away are no reason for one.
 func TestExactFeedTooSlowForBrokers(t *testing.T) {
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.BrokerConfigs(map[string]string{"transaction.max.timeout.ms": "2500"}))
+	c, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	c.ControlKey(int16(kmsg.InitProducerID), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		r := request.(*kmsg.InitProducerIDRequest)
+		if r.TransactionTimeoutMillis > 2500 {
+			answer := r.ResponseKind().(*kmsg.InitProducerIDResponse)
+			answer.ErrorCode = kerr.InvalidTransactionTimeout.Code
+			return answer, nil, true
+		}
+		// This broker keeps to what a producer's first epoch asked for, and would end the
+		// later ones' transactions too early.
+		r.TransactionTimeoutMillis = int32(time.Minute.Milliseconds())
+		return nil, nil, false
+	})
 	var said bytes.Buffer
 	e, p := tooMuch(t, c.ListenAddrs()[0], 10, &said)
 	for _, want := range []time.Duration{time.Second, 2 * time.Second, 2 * time.Second} {

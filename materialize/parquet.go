@@ -12,6 +12,7 @@ import (
 	"github.com/hextide/hextide/aggregate"
 	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/geo"
+	"github.com/hextide/hextide/materialize/pages"
 	"github.com/hextide/hextide/pipeline"
 	"github.com/hextide/hextide/stream"
 	"github.com/klauspost/compress/huff0"
@@ -108,7 +109,7 @@ type encoder struct {
 
 func newEncoder(l *layout) (*encoder, error) {
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithAllLitEntropyCompression(true), zstd.WithZeroFrames(true), zstd.WithEncoderCRC(false))
-	return &encoder{layout: l, zstd: z, codes: newCodes(), places: cellDictionary{cells: aggregate.NewTable()}}, err
+	return &encoder{layout: l, zstd: z, codes: pages.NewCodes(), places: cellDictionary{cells: aggregate.NewTable()}}, err
 }
 
 // magic is what a Parquet file begins and ends with.

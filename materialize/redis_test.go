@@ -385,7 +385,7 @@ func TestRedisBoundedGivesNothingUp(t *testing.T) {
 	plan, cells := planOf(t, "bounded", "none", "json"), gridCells(t, 11)
 	complete := atomic.Bool{}
 	r := toRedis(t, server.Addr(), plan, nil, RedisOptions{Waiting: 10, Within: 100 * time.Millisecond, Complete: complete.Load})
-	server.Close()
+	server.Server().Close() // once what it is asked is answered
 	deliver(t, r, outputOf(plan, simple(plan, noon, 0, 1, cells[:10]...)))
 	deliver(t, r, outputOf(plan, simple(plan, noon+minute, 0, 2, cells[:10]...))) // in place of those that wait
 	if err := r.Write(t.Context(), outputOf(plan, simple(plan, noon, 0, 1, cells[10]))); err == nil || !strings.Contains(err.Error(), "no row for 100ms, and 10 wait") {

@@ -34,10 +34,10 @@ func (r *Redis) taken(ctx context.Context, some int) error {
 // long, or will never. The lock is held, but not while it waits.
 func (r *Redis) await(ctx context.Context, within time.Duration, enough func() bool) error {
 	r.poke()
-	timer := time.AfterFunc(within, r.broadcast)
+	limit, written := time.Now().Add(within), r.written
+	timer := time.AfterFunc(within, r.broadcast) // not before limit
 	defer timer.Stop()
 	defer context.AfterFunc(ctx, r.broadcast)()
-	limit, written := time.Now().Add(within), r.written
 	for !enough() {
 		switch {
 		case r.failed != nil:
@@ -57,12 +57,17 @@ func (r *Redis) await(ctx context.Context, within time.Duration, enough func() b
 
 // settle waits until Redis has everything, for a bounded time.
 func (r *Redis) settle(within time.Duration) {
-	timer := time.AfterFunc(within, r.broadcast)
-	defer timer.Stop()
-	limit := time.Now().Add(within)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.waiting)+len(r.flying) > 0 && time.Now().Before(limit) {
+	over := false
+	timer := time.AfterFunc(within, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		over = true
+		r.idle.Broadcast()
+	})
+	defer timer.Stop()
+	for len(r.waiting)+len(r.flying) > 0 && !over {
 		r.idle.Wait()
 	}
 }

@@ -116,7 +116,7 @@ func hold(t *testing.T) (*pipeline.Plan, *held, geo.Cell) {
 	}
 	shard.Advance(heldStart+300_000_000, heldStart+300_000_000)
 	for more := true; more; {
-		if more, err = shard.Step(&stream.Output{}); err != nil {
+		if more, err = shard.Step(&stream.Output{}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

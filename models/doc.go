@@ -11,5 +11,5 @@
 // package exact. It must never look at a clock, at randomness, at the machine's
 // time-zone files, or at anything that has not closed for good.
 //
-// A model belongs to one goroutine.
+// A model belongs to one goroutine at a time.
 package models

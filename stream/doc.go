@@ -7,7 +7,7 @@
 //
 // A Task (one per source partition) and a Shard are state machines: they are
 // handed a batch, a watermark or a barrier and leave what follows from it in an
-// output value. They own their state outright, run on one goroutine each, never
+// output value. They own their state outright, run on one goroutine at a time, never
 // read a clock and never do I/O. The Runner feeds them; live running, backfill,
 // tests and benchmarks are the same machines and the same Runner with other
 // drivers behind the interfaces of driver.go.

@@ -19,6 +19,7 @@ type emitter struct {
 	beside []*maker // of those that are made beside it
 	made   []made
 	work   emission // the close at work
+	outlet outlet   // of the Step at work
 	visits int      // up to which open rows are gathered
 	emitterLists
 }
@@ -42,7 +43,7 @@ type emission struct {
 	end      int64 // µs
 	revision int32
 	final    bool
-	out      *Output
+	out      *outlet
 	write    *said // provisional rows are noted here
 	compare  bool  // only what differs from before goes out
 	before   *said // nil: nothing was said
@@ -54,7 +55,7 @@ func newEmitter(s *Shard) *emitter {
 
 // final emits what a final close tells: every row, or, after provisional ones,
 // those that have changed.
-func (e *emitter) final(t *territory, end int64, out *Output) error {
+func (e *emitter) final(t *territory, end int64, out *outlet) error {
 	em := &e.work
 	*em = emission{t: t, v: t.final, end: end, final: true, out: out}
 	if t.provisional == nil {
@@ -76,7 +77,7 @@ func (e *emitter) final(t *territory, end int64, out *Output) error {
 }
 
 // provisional slides the provisional windows and emits their rows.
-func (e *emitter) provisional(t *territory, end int64, out *Output) error {
+func (e *emitter) provisional(t *territory, end int64, out *outlet) error {
 	t.provisional.slide(t, end)
 	e.work = emission{t: t, v: t.provisional, end: end, out: out, write: t.said.begin(end, e.shard.versions.now, len(t.provisional.windows))}
 	return e.emit(&e.work)
@@ -182,11 +183,8 @@ func (e *emitter) ringed(em *emission) error {
 		return err
 	}
 	e.sums.fold(em)
-	e.makeAll(em)
-	for i := range e.made {
-		e.take(em, 0, &e.made[i])
-	}
-	return nil
+	defer t.disks.Rest()
+	return e.makeAll(em)
 }
 
 // union merges two ascending lists.
@@ -270,7 +268,7 @@ func (e *emitter) send(em *emission, r *Rows, overflows int64) {
 		e.shard.stats.Rows += n
 		e.shard.stats.Overflows += overflows
 	}
-	em.out.Rows = append(em.out.Rows, r)
+	em.out.add(r)
 }
 
 // markers tells the entities that had a row with something in it, and now have

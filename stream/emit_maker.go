@@ -47,19 +47,28 @@ func (m *maker) ringed(em *emission, d *diskSums, first int, b *made) {
 	m.write(em, 0, b)
 }
 
-// makeAll makes the blocks of the disk sums, on as many goroutines as it pays.
-func (e *emitter) makeAll(em *emission) {
+// makeAll makes the blocks of the disk sums, on as many goroutines as it pays, and
+// hands them on meanwhile.
+func (e *emitter) makeAll(em *emission) error {
 	n := (em.t.disks.Rows() + BlockRows - 1) / BlockRows
 	e.made = slices.Grow(e.made[:0], n)[:n]
+	take := func(i int) error {
+		e.take(em, 0, &e.made[i])
+		if err := e.shard.options.memory.failed(); err != nil {
+			return err // what was read back is in these rows
+		}
+		return em.out.relieve()
+	}
+	if makers := e.makers(n); makers > 1 {
+		return e.shard.options.Spread(makers, n, func(maker, i int) { e.build(em, maker, i) }, take)
+	}
 	for i := range e.made {
-		e.made[i].rows = e.begin(em, 0)
+		e.build(em, 0, i)
+		if err := take(i); err != nil {
+			return err
+		}
 	}
-	makers := e.makers(n)
-	if makers == 1 {
-		e.share(em, 0, 1)
-		return
-	}
-	e.shard.options.Spread(makers, func(maker int) { e.share(em, maker, makers) })
+	return nil
 }
 
 // makers is how many make so many blocks. Backoffs read windows that may have to be
@@ -76,13 +85,13 @@ func (e *emitter) makers(blocks int) int {
 	return makers
 }
 
-// share makes a maker's share of the blocks: one of each so many.
-func (e *emitter) share(em *emission, maker, makers int) {
+// build has a maker make one of the blocks.
+func (e *emitter) build(em *emission, maker, i int) {
 	m := &e.maker
 	if maker > 0 {
 		m = e.beside[maker-1]
 	}
-	for i := maker; i < len(e.made); i += makers {
-		m.ringed(em, &e.sums, i*BlockRows, &e.made[i])
-	}
+	b := &e.made[i]
+	b.rows = e.begin(em, 0)
+	m.ringed(em, &e.sums, i*BlockRows, b)
 }

@@ -141,8 +141,8 @@ func (d *diskSums) fill(to *lane, l, lanes int, lows, highs []int64) {
 }
 
 // column is the block's sums of a lane over a ring, in the words as they are
-// where they can stay; lo and hi are memory for it.
-func (d *diskSums) column(b *geo.Block, ring, l int, lo []uint64, hi []int64) (aggregate.MeasureColumn, packed) {
+// where they can stay, else in the memory of the values' column with a number.
+func (d *diskSums) column(b *geo.Block, ring, l int, v *values, number int) (aggregate.MeasureColumn, packed) {
 	at := d.lanes[l]
 	words := b.Column(ring, at.word)
 	switch at.kind {
@@ -151,6 +151,7 @@ func (d *diskSums) column(b *geo.Block, ring, l int, lo []uint64, hi []int64) (a
 	case full:
 		return aggregate.MeasureColumn{Lo: words}, packed{}
 	}
+	lo, hi := v.own(number), v.upper(number)
 	wideSums(b, ring, at.word, lo, hi)
 	return aggregate.MeasureColumn{Lo: lo, Hi: hi}, packed{}
 }

@@ -18,8 +18,8 @@ type values struct {
 	slots   slotSums
 	columns []aggregate.MeasureColumn
 	packed  []packed // by column: where it is not in columns yet
-	memory  []uint64
-	highs   []int64
+	memory  []uint64 // nil before a column of its own is needed
+	highs   []int64  // likewise
 }
 
 // slotSums are the columns that are sums of rows' own windows, where they are narrow:
@@ -31,16 +31,23 @@ type slotSums struct {
 
 func newValues(sh *shape) values {
 	n := len(sh.rings) * len(sh.sizes) * len(sh.measures)
-	return values{
-		shape: sh, columns: make([]aggregate.MeasureColumn, n), packed: make([]packed, n),
-		memory: make([]uint64, n*BlockRows), highs: make([]int64, n*BlockRows),
-	}
+	return values{shape: sh, columns: make([]aggregate.MeasureColumn, n), packed: make([]packed, n)}
 }
 
-// own is the memory of a column, and of its upper half.
-func (v *values) own(column int) ([]uint64, []int64) {
-	at := column * BlockRows
-	return v.memory[at : at+v.n : at+v.n], v.highs[at : at+v.n : at+v.n]
+// own is the memory of a column.
+func (v *values) own(column int) []uint64 {
+	if v.memory == nil {
+		v.memory = make([]uint64, len(v.columns)*BlockRows)
+	}
+	return v.memory[column*BlockRows:][:v.n:v.n]
+}
+
+// upper is the memory of a column's upper half.
+func (v *values) upper(column int) []int64 {
+	if v.highs == nil {
+		v.highs = make([]int64, len(v.columns)*BlockRows)
+	}
+	return v.highs[column*BlockRows:][:v.n:v.n]
 }
 
 // number is a column's number.
@@ -52,15 +59,14 @@ func (v *values) number(ring, window, measure int) int {
 func (v *values) column(number int) aggregate.MeasureColumn {
 	switch p, c := &v.packed[number], &v.columns[number]; {
 	case p.words != nil:
-		lo, _ := v.own(number)
+		lo := v.own(number)
 		for i, w := range p.words {
 			lo[i] = w >> (p.shift & 63) & laneMask
 		}
 		v.columns[number], p.words = aggregate.MeasureColumn{Lo: lo}, nil
 	case c.Lo == nil:
-		lo, _ := v.own(number)
-		load(v, lo, number)
-		c.Lo = lo
+		c.Lo = v.own(number)
+		load(v, c.Lo, number)
 	}
 	return v.columns[number]
 }
@@ -100,7 +106,7 @@ func (v *values) nothing(n int) {
 	v.n, v.rings = n, len(v.shape.rings)
 	clear(v.packed)
 	for i := range v.columns {
-		lo, _ := v.own(i)
+		lo := v.own(i)
 		none := uint64(identity(v.shape.measures[i%len(v.shape.measures)].Kind))
 		for row := range lo {
 			lo[row] = none
@@ -118,14 +124,15 @@ func (v *values) direct(em *emission, level int, rows []aggregate.Ordered) {
 	for size := range v.shape.sizes {
 		for m := range v.shape.measures {
 			number := v.number(0, size, m)
-			lo, hi := v.own(number)
 			switch {
 			case v.shape.sumOf[m] < 0:
+				lo := v.own(number)
 				v.extremes(em, level, rows, m, size, lo)
 				v.columns[number] = aggregate.MeasureColumn{Lo: lo}
 			case w.Narrow():
 				v.columns[number] = aggregate.MeasureColumn{}
 			default:
+				lo, hi := v.own(number), v.upper(number)
 				for i, r := range rows {
 					sum := exact.Int128{}
 					if r.Slot >= 0 {
@@ -157,13 +164,13 @@ func (v *values) ringed(d *diskSums, b *geo.Block) {
 		for size := range v.shape.sizes {
 			for m := range v.shape.measures {
 				number := v.number(ring, size, m)
-				lo, hi := v.own(number)
 				if x := v.shape.extremeOf[m]; x >= 0 {
+					lo := v.own(number)
 					d.extrema.column(v.shape, b.First, ring, x*len(v.shape.sizes)+size, lo)
 					v.columns[number] = aggregate.MeasureColumn{Lo: lo}
 					continue
 				}
-				v.columns[number], v.packed[number] = d.column(b, ring, v.shape.lane(m, size), lo, hi)
+				v.columns[number], v.packed[number] = d.column(b, ring, v.shape.lane(m, size), v, number)
 			}
 		}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Table keeps values by key outside memory, for as long as the process lives. Calls
-// return when they are done; all come from one goroutine.
+// return when they are done; they come one at a time.
 type Table interface {
 	// Get appends a key's value to dst. A key that has none is an error.
 	Get(dst, key []byte) ([]byte, error)

@@ -78,18 +78,24 @@ func (c *closing) partials() *Partials {
 	return p
 }
 
-// close merges partials of the next pane, closes it and shows its rows.
-func (c *closing) close(tb testing.TB, p *Partials, show func(*Rows)) (rows int) {
+// end merges partials of the next pane and ends it.
+func (c *closing) end(tb testing.TB, p *Partials) {
+	tb.Helper()
 	p.Pane = c.pane * c.plan.Pane.Microseconds()
 	if err := c.shard.Merge(p); err != nil {
 		tb.Fatal(err)
 	}
 	c.pane++
 	c.shard.End(c.pane * c.plan.Pane.Microseconds())
+}
+
+// close merges partials of the next pane, closes it and shows its rows.
+func (c *closing) close(tb testing.TB, p *Partials, show func(*Rows)) (rows int) {
+	c.end(tb, p)
 	for more := true; more; {
 		var out Output
 		var err error
-		if more, err = c.shard.Step(&out); err != nil {
+		if more, err = c.shard.Step(&out, nil); err != nil {
 			tb.Fatal(err)
 		}
 		for _, r := range out.Rows {

@@ -25,6 +25,7 @@ type Runner struct {
 	exchange    *exchange
 	partitions  []*partition
 	workers     []*worker
+	steppers    steppers
 	sinks       []*drain
 	checkpoints *checkpoints
 	control     *control
@@ -39,6 +40,7 @@ type pools struct {
 	memory   *memory // nil: no bound
 	partials PartialsPool
 	rows     RowPool
+	grids    gridPool
 }
 
 // before is what a run has of those before it.

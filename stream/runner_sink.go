@@ -11,7 +11,7 @@ import (
 type delivery struct {
 	output  *Output
 	barrier *barrier
-	number  int64 // of barriers that its sender had passed
+	number  int64 // of barriers that the worker or partition that it is of had passed
 	early   bool  // it took a place among those that wait aside
 }
 
@@ -46,6 +46,21 @@ func (d *drain) send(ctx context.Context, m delivery, blocked *atomic.Int64) err
 		}
 	}
 	return put(ctx, d.in, m, blocked)
+}
+
+// emit hands an output to every sink; each owns its rows until it has written them.
+func (r *Runner) emit(ctx context.Context, o *Output, passed int64, blocked *atomic.Int64) error {
+	for range r.sinks[1:] {
+		for _, rows := range o.Rows {
+			rows.Retain()
+		}
+	}
+	for _, d := range r.sinks {
+		if err := d.send(ctx, delivery{output: o, number: passed}, blocked); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // put sends, and adds the time that it had to wait, in ns, to blocked.

@@ -180,13 +180,14 @@ func (r *Runner) build(listed []Partition) error {
 	}
 	in := r.partitions[0].task.intake
 	r.exchange = newExchange(newMinimum(in.pane, in.allowed, in.widest, r.cfg.Range.Bounded, len(listed)), shape.Shards, shape.Workers, shape.Depth)
+	r.steppers.loans, r.steppers.ended = make(chan *step), make(chan struct{})
+	r.steppers.left.Store(int32(shape.Workers))
 	for i := range shape.Workers {
-		w := &worker{run: r, index: i, in: r.exchange.workers[i], asks: make(chan ask), provisional: NoTime, final: NoTime}
-		r.workers = append(r.workers, w)
+		r.workers = append(r.workers, r.newWorker(i))
 	}
 	for id := range int32(shape.Shards) {
 		s, err := NewShard(r.cfg.Plan, id, ShardOptions{
-			FinalOnly: r.cfg.Range.FinalOnly, Pool: &r.rows, Makers: min(runtime.GOMAXPROCS(0), mostMakers), Spread: spread, memory: r.memory.share(fmt.Sprintf("shard/%d", id)),
+			FinalOnly: r.cfg.Range.FinalOnly, Pool: &r.rows, Grids: &r.grids, Makers: min(runtime.GOMAXPROCS(0), mostMakers), Spread: r.spread, memory: r.memory.share(fmt.Sprintf("shard/%d", id)),
 		})
 		if err != nil {
 			return fmt.Errorf("making shard %d: %w", id, err)

@@ -3,11 +3,10 @@ package stream
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 )
 
-// worker runs some of the shards on one goroutine.
+// worker runs some of the shards on one goroutine; the others step some of them for it.
 type worker struct {
 	run     *Runner
 	index   int
@@ -15,8 +14,7 @@ type worker struct {
 	in      <-chan message
 	asks    chan ask
 	asked   inquiry
-	turn    int   // the next shard to step
-	behind  int   // shards that have panes to close
+	steps   steps
 	passed  int64 // barriers
 	rows    int64 // final rows, or those of revision 0 where they come twice; of earlier runs too
 	barrier *barrier
@@ -26,12 +24,20 @@ type worker struct {
 	final       int64 // µs
 }
 
+func (r *Runner) newWorker(i int) *worker {
+	return &worker{
+		run: r, index: i, in: r.exchange.workers[i], asks: make(chan ask), provisional: NoTime, final: NoTime,
+		steps: steps{home: make(chan *step, r.cfg.Shape.Shards)},
+	}
+}
+
 // shardSeat is a shard at its worker.
 type shardSeat struct {
 	shard  *Shard
 	id     int32
 	used   bool // it was handed partials, or state
 	behind bool // it has panes to close
+	away   bool // another worker steps it
 }
 
 // loop is the worker's goroutine. It ends after the last barrier.
@@ -40,11 +46,16 @@ type shardSeat struct {
 // keep up holds its sources back; a barrier that was asked for goes before both.
 // A question for open windows gets a slice in between.
 func (w *worker) loop(ctx context.Context) error {
+	w.steps.hand = func(rows []*Rows) error { return w.emit(ctx, w.steps.here, &Output{Rows: rows}) }
 	for {
-		if w.barrier != nil && w.behind == 0 {
-			return w.pass(ctx, w.barrier)
+		if w.barrier != nil && w.steps.behind == 0 {
+			err := w.pass(ctx, w.barrier)
+			if err == nil {
+				w.linger(ctx)
+			}
+			return err
 		}
-		if w.behind > 0 {
+		if w.steps.behind > 0 {
 			if done, err := w.work(ctx); done || err != nil {
 				return w.wrap(err)
 			}
@@ -60,7 +71,7 @@ func (w *worker) loop(ctx context.Context) error {
 	}
 }
 
-// next waits for a message, and answers questions meanwhile.
+// next waits for a message, and meanwhile answers questions and steps others' shards.
 func (w *worker) next(ctx context.Context) (m message, more bool) {
 	for {
 		if ctx.Err() != nil {
@@ -77,6 +88,10 @@ func (w *worker) next(ctx context.Context) (m message, more bool) {
 		case a := <-w.asks:
 			woken(ctx)
 			w.hear(a)
+			continue
+		case s := <-w.run.steppers.loans:
+			woken(ctx)
+			w.help(ctx, s)
 			continue
 		case m = <-w.in:
 			more = true
@@ -155,12 +170,12 @@ func (w *worker) advance(provisional, final int64) {
 		s.shard.Advance(w.provisional, w.final)
 		if !s.behind {
 			s.behind = true
-			w.behind++
+			w.steps.behind++
 		}
 	}
 }
 
-// work closes a bounded number of panes of one shard, unless something more
+// work closes a bounded number of panes, unless something more
 // urgent is there.
 func (w *worker) work(ctx context.Context) (done bool, err error) {
 	if w.passed < w.run.exchange.hurry.Load() {
@@ -174,48 +189,6 @@ func (w *worker) work(ctx context.Context) (done bool, err error) {
 	}
 	w.inquire()
 	return false, w.step(ctx)
-}
-
-// step lets the next shard in turn that is behind close some panes.
-func (w *worker) step(ctx context.Context) error {
-	for !w.shards[w.turn].behind {
-		w.turn = (w.turn + 1) % len(w.shards)
-	}
-	s := w.shards[w.turn]
-	w.turn = (w.turn + 1) % len(w.shards)
-	start, blocked := time.Now(), w.stats.blocked.Load()
-	o, before := &Output{}, s.shard.stats
-	more, err := s.shard.Step(o)
-	w.stats.note(&before, &s.shard.stats)
-	if err != nil {
-		return fmt.Errorf("shard %d: %w", s.id, err)
-	}
-	if !more {
-		s.behind = false
-		w.behind--
-	}
-	err = w.emit(ctx, o)
-	w.stats.busy.Add(int64(time.Since(start)) - (w.stats.blocked.Load() - blocked))
-	return err
-}
-
-// emit marks what a shard has left and hands it to the sinks.
-func (w *worker) emit(ctx context.Context, o *Output) error {
-	if len(o.Rows) == 0 && o.Frontier == nil {
-		return nil
-	}
-	now := time.Now().UnixMicro()
-	for _, rows := range o.Rows {
-		rows.Incarnation, rows.ComputedAt = w.run.incarnation, now
-		if !rows.Empty && rows.Revision == 0 {
-			w.rows += int64(len(rows.Cells))
-		}
-	}
-	w.stats.rows.Store(w.rows)
-	if o.Frontier != nil {
-		o.Frontier.Incarnation = w.run.incarnation
-	}
-	return w.run.emit(ctx, o, w.passed, &w.stats.blocked)
 }
 
 // pass saves the shards and passes a barrier on to the sinks.
@@ -242,20 +215,5 @@ func (w *worker) pass(ctx context.Context, b *barrier) error {
 		}
 	}
 	w.passed = b.number
-	return nil
-}
-
-// emit hands an output to every sink; each owns its rows until it has written them.
-func (r *Runner) emit(ctx context.Context, o *Output, passed int64, blocked *atomic.Int64) error {
-	for range r.sinks[1:] {
-		for _, rows := range o.Rows {
-			rows.Retain()
-		}
-	}
-	for _, d := range r.sinks {
-		if err := d.send(ctx, delivery{output: o, number: passed}, blocked); err != nil {
-			return err
-		}
-	}
 	return nil
 }

@@ -48,15 +48,18 @@ type frontiers struct{ provisional, final int64 }
 
 // ShardOptions of one shard. The zero value is good.
 type ShardOptions struct {
-	FinalOnly bool     // history: neither provisional rows nor markers
-	MaxPanes  int      // panes of territories that a Step closes; default 16
-	Pool      *RowPool // nil: one of its own
-	Makers    int      // that may make the rows of a pane side by side; default 1
-	memory    *share   // nil: there is no bound
+	FinalOnly bool         // history: neither provisional rows nor markers
+	MaxPanes  int          // panes of territories that a Step closes; default 16
+	Pool      *RowPool     // nil: one of its own
+	Grids     geo.GridPool // nil: each territory's are its own
+	Makers    int          // that may make the rows of a pane side by side; default 1
+	memory    *share       // nil: there is no bound
 
-	// Spread has that many makers each make their share, and returns when all have,
-	// in whatever order or at the same time; needed where there are several.
-	Spread func(makers int, share func(maker int))
+	// Spread has n things made, each once, by as many of the makers as are of use, in
+	// whatever order or at the same time; what is made it hands to take, in order, on
+	// the goroutine of the caller. It returns when all are taken, or none is at work any
+	// more and take has failed. Needed where there are several makers.
+	Spread func(makers, n int, build func(maker, i int), take func(i int) error) error
 }
 
 // ShardStats counts what a shard did since it was made.
@@ -139,7 +142,7 @@ func (s *Shard) territory(id geo.Territory) (*territory, error) {
 	if t := s.byID[id]; t != nil {
 		return t, nil
 	}
-	t, err := newTerritory(s.shape, id, s.twice(), &s.versions)
+	t, err := newTerritory(s.shape, id, s.twice(), &s.versions, s.options.Grids)
 	if err != nil {
 		return nil, err
 	}
@@ -188,14 +191,15 @@ var never = turn{at: math.MaxInt64}
 
 func (a turn) before(b turn) bool { return a.at < b.at || a.at == b.at && !a.later && b.later }
 
-// stepBlocks is the number of blocks from which on a Step closes no further pane:
-// they wait in memory until the sinks have taken them.
-const stepBlocks = 32
-
 // Step closes a bounded number of panes: ascending by window end, then by
 // territory. The frontier that it leaves covers the rows before it. more says
 // that there are panes left to close.
-func (s *Shard) Step(out *Output) (more bool, err error) {
+//
+// Of a pane with many rows, blocks leave before the others are made: hand takes
+// them, in order, before what is left in out. Where it is nil all gather there.
+func (s *Shard) Step(out *Output, hand func([]*Rows) error) (more bool, err error) {
+	o := &s.emitter.outlet
+	*o = outlet{out: out, hand: hand}
 	for budget := s.options.MaxPanes; ; {
 		next := s.next()
 		if next == never {
@@ -211,10 +215,10 @@ func (s *Shard) Step(out *Output) (more bool, err error) {
 			if s.turnOf(t, next.later) != next {
 				continue
 			}
-			if err := s.close(t, next, out); err != nil {
+			if err := s.close(t, next, o); err != nil {
 				return false, fmt.Errorf("territory %s: %w", s.shape.territories.Name(t.id), err)
 			}
-			if budget--; len(out.Rows) >= stepBlocks {
+			if budget--; o.blocks >= stepBlocks {
 				budget = 0
 			}
 			if budget <= 0 {
@@ -278,7 +282,7 @@ func (s *Shard) behind(next turn) {
 }
 
 // close closes one pane of one territory.
-func (s *Shard) close(t *territory, at turn, out *Output) error {
+func (s *Shard) close(t *territory, at turn, out *outlet) error {
 	s.stats.Panes++
 	t.changed = s.versions.now
 	if at.later {

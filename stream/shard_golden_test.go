@@ -97,7 +97,7 @@ func goldenRows(t *testing.T, check string, from, to int64) map[string]string {
 	shard.End(to * 1e6)
 	for more := true; more; {
 		var out Output
-		if more, err = shard.Step(&out); err != nil {
+		if more, err = shard.Step(&out, nil); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range out.Rows {

@@ -216,6 +216,7 @@ func (e *emitter) openSums(em *emission, cells []geo.Cell, rows []*Rows) ([]*Row
 		r.keep(e.kept)
 		rows = e.opened(r, rows)
 	}
+	t.disks.Rest()
 	return rows, nil
 }
 
@@ -278,10 +279,9 @@ func (v *values) include(em *emission, number, m, size int, slot int32) {
 }
 
 func (v *values) put(number int, sum exact.Int128) {
-	_, hi := v.own(number)
 	c := &v.columns[number]
-	c.Lo[0], c.Hi = sum.Lo, hi
-	c.Hi[0] = sum.Hi
+	c.Hi = v.upper(number)
+	c.Lo[0], c.Hi[0] = sum.Lo, sum.Hi
 }
 
 // pick is the smaller or the larger.

@@ -162,7 +162,7 @@ func (s *shardScript) steps(quiet bool) (string, error) {
 	for more := true; more; n++ {
 		var out Output
 		var err error
-		if more, err = s.shard.Step(&out); err != nil {
+		if more, err = s.shard.Step(&out, nil); err != nil {
 			return "", err
 		}
 		for _, r := range out.Rows {

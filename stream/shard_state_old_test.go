@@ -69,7 +69,7 @@ func oldLife(t *testing.T, plan *pipeline.Plan, s *Shard, from, to int64) string
 		for more := true; more; {
 			var out Output
 			var err error
-			if more, err = s.Step(&out); err != nil {
+			if more, err = s.Step(&out, nil); err != nil {
 				t.Fatal(err)
 			}
 			for _, r := range out.Rows {

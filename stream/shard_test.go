@@ -296,7 +296,7 @@ func (d *driver) merge(p *Partials) {
 // step steps once, perhaps meets a barrier and perhaps restarts from a checkpoint.
 func (d *driver) step() bool {
 	var out Output
-	more, err := d.shard.Step(&out)
+	more, err := d.shard.Step(&out, nil)
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -259,7 +259,7 @@ func TestVisitHistory(t *testing.T) {
 			}
 			s.Advance(e.time-5*second, e.time-8*second)
 			for more := true; more; {
-				if more, err = s.Step(&Output{}); err != nil {
+				if more, err = s.Step(&Output{}, nil); err != nil {
 					t.Fatal(err)
 				}
 			}

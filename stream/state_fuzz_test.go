@@ -62,7 +62,7 @@ func lived(f *testing.F, plan *pipeline.Plan) []Entry {
 		s.Advance((999+i/2)*pane, (997+i/2)*pane)
 		for more := true; more; {
 			var out Output
-			if more, err = s.Step(&out); err != nil {
+			if more, err = s.Step(&out, nil); err != nil {
 				f.Fatal(err)
 			}
 		}

@@ -58,8 +58,8 @@ type PartitionStats struct {
 
 // WorkerStats is how a worker is.
 type WorkerStats struct {
-	Rows    int64
-	Busy    time.Duration
+	Rows    int64         // of its own shards, whoever made them
+	Busy    time.Duration // with its own shards or others'
 	Blocked time.Duration // by full channels
 	Queue   int           // messages that wait
 }

@@ -43,7 +43,7 @@ func TestStatsCountWhatIsDropped(t *testing.T) {
 	for more := true; more; {
 		var out Output
 		var err error
-		if more, err = s.Step(&out); err != nil {
+		if more, err = s.Step(&out, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

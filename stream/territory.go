@@ -68,12 +68,12 @@ type territoryScratch struct {
 	ends  frontiers // where windows ended, while a state is restored
 }
 
-func newTerritory(sh *shape, id geo.Territory, twice bool, v *versions) (*territory, error) {
+func newTerritory(sh *shape, id geo.Territory, twice bool, v *versions, grids geo.GridPool) (*territory, error) {
 	t := &territory{id: id, shape: sh, numbering: numbering{table: aggregate.NewTable()}, versions: v, told: told{changed: v.now}}
 	t.scratch.ends = frontiers{NoTime, NoTime}
 	if sh.ringed {
 		t.frame = geo.NewFrame(sh.territories, id)
-		disks, err := geo.NewDisks(t.frame, sh.rings)
+		disks, err := geo.NewDisks(t.frame, sh.rings, grids)
 		if err != nil {
 			return nil, err
 		}

@@ -70,7 +70,7 @@ func (m *modelled) pane(t testing.TB) {
 	for more := true; more; {
 		var out Output
 		var err error
-		if more, err = m.shard.Step(&out); err != nil {
+		if more, err = m.shard.Step(&out, nil); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range out.Rows {

@@ -26,7 +26,7 @@ var inexact = []string{
 // concurrent are the files of stream, by the beginnings of their names, that run
 // the state machines or that several goroutines share. A new file is a state
 // machine until it is named here.
-var concurrent = []string{"runner", "checkpoint", "exchange", "control", "memory", "stats", "rows", "rowpool", "partials_pool"}
+var concurrent = []string{"runner", "checkpoint", "exchange", "control", "memory", "stats", "rows", "rowpool", "gridpool", "partials_pool"}
 
 // pure tells the code whose results are a function of its arguments alone: the
 // packages before stream, and stream's state machines.

@@ -1,4 +1,4 @@
-package materialize
+package pages
 
 import (
 	"bytes"
@@ -54,7 +54,7 @@ var lengths = rapid.OneOf(rapid.IntRange(0, 2000), rapid.IntRange(frameBlock-2, 
 func TestStoredFrames(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		data := bytesOf(t, lengths.Draw(t, "bytes"), 256)
-		if !bytes.Equal(unpacked(t, appendStored(nil, data)), data) {
+		if !bytes.Equal(unpacked(t, AppendStored(nil, data)), data) {
 			t.Fatal("other data")
 		}
 	})
@@ -62,44 +62,44 @@ func TestStoredFrames(t *testing.T) {
 
 // Data comes back whether codes make it shorter or not, and where they do it is.
 func TestCodedFrames(t *testing.T) {
-	codes := newCodes()
+	codes := NewCodes()
 	rapid.Check(t, func(t *rapid.T) {
 		data := bytesOf(t, lengths.Draw(t, "bytes"), rapid.SampledFrom([]int{1, 2, 16, 256}).Draw(t, "below"))
-		frame := appendCoded(nil, data, codes)
+		frame := AppendCoded(nil, data, codes)
 		if !bytes.Equal(unpacked(t, frame), data) {
 			t.Fatal("other data")
 		}
-		if stored := appendStored(nil, data); len(frame) > len(stored) {
+		if stored := AppendStored(nil, data); len(frame) > len(stored) {
 			t.Fatalf("%d bytes, %d as they are", len(frame), len(stored))
 		}
 	})
 	few := bytes.Repeat([]byte{0, 0, 1, 0, 2, 0, 1, 3}, 500)
-	if frame := appendCoded(nil, few, codes); len(frame) > len(few)/3 {
+	if frame := AppendCoded(nil, few, codes); len(frame) > len(few)/3 {
 		t.Errorf("%d bytes for %d of two bits each", len(frame), len(few))
 	}
 }
 
 // Entries come back whatever their length, number and what differs in them.
 func TestFramesOfEntries(t *testing.T) {
-	codes := newCodes()
+	codes := NewCodes()
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.OneOf(rapid.IntRange(8, 49), rapid.SampledFrom([]int{8, 16, 32})).Draw(t, "size")
 		own := rapid.IntRange(max(1, size-34), min(15, size-3)).Draw(t, "own")
 		from := rapid.IntRange(0, size-own).Draw(t, "from")
 		full := frameBlock / size // entries fill a block, more or less
 		n := rapid.OneOf(rapid.IntRange(1, 10), rapid.IntRange(130, 132), rapid.IntRange(full+1, full+4), rapid.IntRange(1, 3*full)).Draw(t, "entries")
-		e := entries{from: from, to: from + own, varying: bytesOf(t, n*own, 256)}
-		e.entry = append(append(bytesOf(t, from, 256), e.varying[:own]...), bytesOf(t, size-own-from, 256)...)
-		if !e.fits() {
+		e := Entries{From: from, To: from + own, Varying: bytesOf(t, n*own, 256)}
+		e.Entry = append(append(bytesOf(t, from, 256), e.Varying[:own]...), bytesOf(t, size-own-from, 256)...)
+		if !e.Fits() {
 			t.Fatal("they do not fit")
 		}
-		all := e.appendEntries(nil)
+		all := e.AppendPlain(nil)
 		for i := range n {
-			if !bytes.Equal(all[i*size+from:i*size+from+own], e.varying[i*own:(i+1)*own]) || len(all) != n*size {
+			if !bytes.Equal(all[i*size+from:i*size+from+own], e.Varying[i*own:(i+1)*own]) || len(all) != n*size {
 				t.Fatalf("entry %d is another", i)
 			}
 		}
-		frame := e.append(nil, codes)
+		frame := e.AppendFrame(nil, codes)
 		if !bytes.Equal(unpacked(t, frame), all) {
 			t.Fatal("other entries")
 		}

@@ -1,4 +1,4 @@
-package materialize
+package pages
 
 import (
 	"encoding/binary"
@@ -34,8 +34,8 @@ func appendBlock(out []byte, last bool, kind, size int) []byte {
 	return append(out, byte(header), byte(header>>8), byte(header>>16))
 }
 
-// appendStored appends a frame that holds data as it is.
-func appendStored(out, data []byte) []byte {
+// AppendStored appends a frame that holds data as it is.
+func AppendStored(out, data []byte) []byte {
 	out = appendFrame(out, len(data))
 	for {
 		n := min(frameBlock, len(data))
@@ -46,13 +46,13 @@ func appendStored(out, data []byte) []byte {
 	}
 }
 
-// newCodes makes what one frame after another may find its codes with: each block tells
+// NewCodes makes what one frame after another may find its codes with: each block tells
 // its own, and saves a sixteenth or is not coded.
-func newCodes() *huff0.Scratch { return &huff0.Scratch{Reuse: huff0.ReusePolicyNone, WantLogLess: 4} }
+func NewCodes() *huff0.Scratch { return &huff0.Scratch{Reuse: huff0.ReusePolicyNone, WantLogLess: 4} }
 
-// appendCoded appends a frame that holds data by Huffman codes of its bytes, or as it is
+// AppendCoded appends a frame that holds data by Huffman codes of its bytes, or as it is
 // where those are not shorter: no block may be longer than all that the frame holds.
-func appendCoded(out, data []byte, codes *huff0.Scratch) []byte {
+func AppendCoded(out, data []byte, codes *huff0.Scratch) []byte {
 	out = appendFrame(out, len(data))
 	for {
 		n := min(frameBlock, len(data))
@@ -101,48 +101,48 @@ func appendCodes(out, literals []byte, codes *huff0.Scratch) ([]byte, bool) {
 	return append(out, c...), true
 }
 
-// entries are a row of entries of one length that differ at most in the bytes from one to
+// Entries are a row of entries of one length that differ at most in the bytes from one to
 // another.
-type entries struct {
-	entry    []byte // the first
-	from, to int
-	varying  []byte // those bytes of all entries, one entry after another; append writes behind them
+type Entries struct {
+	Entry    []byte // the first
+	From, To int
+	Varying  []byte // those bytes of all entries, one entry after another; AppendFrame writes behind them
 }
 
-// fits tells whether a frame can hold the entries as copies: one has 3 to 34 bytes, and
+// Fits tells whether a frame can hold the entries as copies: one has 3 to 34 bytes, and
 // of what stands before it up to 15, where their numbers are to take no bits. With 8
 // bytes each, no block is longer than all of them.
-func (a *entries) fits() bool {
-	own, copied := a.to-a.from, len(a.entry)-(a.to-a.from)
-	return len(a.entry) >= 8 && own >= 1 && own <= 15 && copied >= 3 && copied <= 34
+func (a *Entries) Fits() bool {
+	own, copied := a.To-a.From, len(a.Entry)-(a.To-a.From)
+	return len(a.Entry) >= 8 && own >= 1 && own <= 15 && copied >= 3 && copied <= 34
 }
 
-// appendEntries appends the entries as they are.
-func (a *entries) appendEntries(out []byte) []byte {
-	for own := range slices.Chunk(a.varying, a.to-a.from) {
-		out = append(append(append(out, a.entry[:a.from]...), own...), a.entry[a.to:]...)
+// AppendPlain appends the entries as they are.
+func (a *Entries) AppendPlain(out []byte) []byte {
+	for own := range slices.Chunk(a.Varying, a.To-a.From) {
+		out = append(append(append(out, a.Entry[:a.From]...), own...), a.Entry[a.To:]...)
 	}
 	return out
 }
 
-// append appends a frame of the entries. After the first, which is stored, each is its
+// AppendFrame appends a frame of the entries. After the first, which is stored, each is its
 // own bytes and a copy of what lies an entry's length before: the rest of an entry and
 // the beginning of the next. As all copies are alike, a block tells once how long they
 // are. How far back they reach is told in a block of a single copy; later ones refer
 // to it.
-func (a *entries) append(out []byte, codes *huff0.Scratch) []byte {
-	own, size := a.to-a.from, len(a.entry)
-	n := len(a.varying) / own
+func (a *Entries) AppendFrame(out []byte, codes *huff0.Scratch) []byte {
+	own, size := a.To-a.From, len(a.Entry)
+	n := len(a.Varying) / own
 	out = appendFrame(out, n*size)
 	if n == 1 {
-		return append(appendBlock(out, true, blockStored, size), a.entry...)
+		return append(appendBlock(out, true, blockStored, size), a.Entry...)
 	}
-	out = appendBlock(out, false, blockStored, size+a.from)
-	out = append(append(out, a.entry...), a.entry[:a.from]...)
-	literals, copies := a.varying[own:], n-2
+	out = appendBlock(out, false, blockStored, size+a.From)
+	out = append(append(out, a.Entry...), a.Entry[:a.From]...)
+	literals, copies := a.Varying[own:], n-2
 	for distance, most := size+3, 1; ; distance, most = 1, frameBlock/size-1 {
 		if copies <= most { // there is none behind the last entry
-			return a.appendCopies(out, copies, distance, append(literals, a.entry[a.to:]...), true, codes)
+			return a.appendCopies(out, copies, distance, append(literals, a.Entry[a.To:]...), true, codes)
 		}
 		out = a.appendCopies(out, most, distance, literals[:most*own], false, codes)
 		literals, copies = literals[most*own:], copies-most
@@ -152,7 +152,7 @@ func (a *entries) append(out []byte, codes *huff0.Scratch) []byte {
 // appendCopies appends a block of copies, each behind its share of the literals; of
 // entries of 8 bytes or more there are fewer than 2^14, whose number two bytes hold. The
 // distance is 1 for that of the copy before, else 3 more than the bytes.
-func (a *entries) appendCopies(out []byte, copies, distance int, literals []byte, last bool, codes *huff0.Scratch) []byte {
+func (a *Entries) appendCopies(out []byte, copies, distance int, literals []byte, last bool, codes *huff0.Scratch) []byte {
 	start := len(out)
 	out = appendLiterals(append(out, 0, 0, 0), literals, codes)
 	if copies < 128 {
@@ -161,9 +161,9 @@ func (a *entries) appendCopies(out []byte, copies, distance int, literals []byte
 		out = append(out, byte(128|copies>>8), byte(copies))
 	}
 	if copies > 0 {
-		own := a.to - a.from
+		own := a.To - a.From
 		const oneEach = 1<<6 | 1<<4 | 1<<2 // of the three codes that a copy has
-		out = append(out, oneEach, byte(own), byte(bits.Len(uint(distance))-1), byte(len(a.entry)-own-3))
+		out = append(out, oneEach, byte(own), byte(bits.Len(uint(distance))-1), byte(len(a.Entry)-own-3))
 		out = append(out, byte(distance)) // the bits that its code leaves open, behind a 1
 	}
 	appendBlock(out[:start], last, blockCompressed, len(out)-start-3)

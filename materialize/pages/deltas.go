@@ -1,11 +1,9 @@
-package materialize
+package pages
 
 import (
 	"encoding/binary"
 	"math"
 	"math/bits"
-
-	"github.com/hextide/hextide/geo"
 )
 
 // The shape of Parquet's DELTA_BINARY_PACKED (Encodings.md, "Delta Encoding"): a block
@@ -15,8 +13,8 @@ const (
 	deltaPart  = 32
 )
 
-// appendDeltas appends integers, one at least, by their differences.
-func appendDeltas(out []byte, values []int64) []byte {
+// AppendDeltas appends integers, one at least, by their differences.
+func AppendDeltas(out []byte, values []int64) []byte {
 	out = binary.AppendUvarint(out, deltaBlock)
 	out = binary.AppendUvarint(out, deltaBlock/deltaPart)
 	out = binary.AppendUvarint(out, uint64(len(values)))
@@ -55,35 +53,9 @@ func appendDeltas(out []byte, values []int64) []byte {
 	return out
 }
 
-// appendNames appends the names of cells as DELTA_BYTE_ARRAY: how many digits each
-// shares with the one before, and the others.
-func appendNames(out []byte, cells []geo.Cell, scratch *[]int64) []byte {
-	shared := (*scratch)[:0]
-	before := ^geo.Cell(0)
-	for _, c := range cells {
-		shared = append(shared, int64(max(bits.LeadingZeros64(uint64(c^before)), unnamedBits)-unnamedBits)/digitBits)
-		before = c
-	}
-	out = appendDeltas(out, shared)
-	for i := range shared {
-		shared[i] = nameDigits - shared[i]
-	}
-	*scratch = shared
-	out = appendDeltas(out, shared)
-	for i, c := range cells {
-		out = appendDigits(out, c, nameDigits-int(shared[i]), nameDigits)
-	}
-	return out
-}
-
-const (
-	digitBits   = 4
-	unnamedBits = 64 - nameDigits*digitBits // before the first digit of a name; 0 in every cell
-)
-
-// appendSplit appends numbers as BYTE_STREAM_SPLIT: the first byte of all, the second
+// AppendSplit appends numbers as BYTE_STREAM_SPLIT: the first byte of all, the second
 // of all and so on.
-func appendSplit(out []byte, values []float64) []byte {
+func AppendSplit(out []byte, values []float64) []byte {
 	start := len(out)
 	out = append(out, make([]byte, 8*len(values))...)
 	for i, v := range values {

@@ -1,39 +1,39 @@
-package materialize
+package pages
 
 import (
 	"encoding/binary"
 	"slices"
 )
 
-// Parquet's hybrid of runs and bit-packed values (Encodings.md, "Run Length Encoding /
-// Bit-Packing Hybrid"), in which it keeps definition levels and the numbers of a
+// Hybrids of runs and bit-packed values (Encodings.md, "Run Length Encoding /
+// Bit-Packing Hybrid"), in which Parquet keeps definition levels and the numbers of a
 // dictionary's values.
 
-// run is so many rows of one value.
-type run struct {
-	value int32
-	rows  int
+// Run is so many rows of one value.
+type Run struct {
+	Value int32
+	Rows  int
 }
 
-// appendRuns appends runs of values that have at most so many bits, at least one.
-func appendRuns(out []byte, runs []run, width int) []byte {
+// AppendRuns appends runs of values that have at most so many bits, at least one.
+func AppendRuns(out []byte, runs []Run, width int) []byte {
 	for _, r := range runs {
-		out = binary.AppendUvarint(out, uint64(r.rows)<<1)
+		out = binary.AppendUvarint(out, uint64(r.Rows)<<1)
 		for at := 0; at < width; at += 8 {
-			out = append(out, byte(r.value>>at))
+			out = append(out, byte(r.Value>>at))
 		}
 	}
 	return out
 }
 
-// appendPackedRun appends values one by one, so many bits each.
-func appendPackedRun(out []byte, values []int32, width int) []byte {
+// AppendPackedRun appends values one by one, so many bits each.
+func AppendPackedRun(out []byte, values []int32, width int) []byte {
 	groups := (len(values) + 7) / 8
 	return appendPacked(binary.AppendUvarint(out, uint64(groups)<<1|1), values, width)
 }
 
-// appendPackedBytes appends values one by one, 8 bits each.
-func appendPackedBytes(out, values []byte) []byte {
+// AppendPackedBytes appends values one by one, 8 bits each.
+func AppendPackedBytes(out, values []byte) []byte {
 	groups := (len(values) + 7) / 8
 	out = append(binary.AppendUvarint(out, uint64(groups)<<1|1), values...)
 	return append(out, make([]byte, 8*groups-len(values))...)

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// steady starts a pipeline over four partitions of a real broker, lets events flow whose
+// time runs faster than the clock, until its windows are full and its store keeps as much
+// as it may, and prints the memory that it has taken, again and again: what it takes for
+// good is what no longer grows.
+func steady(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
+	var s setting
+	s.add(flags)
+	speed := flags.Int("speed", 40, "how much faster event time runs")
+	length := flags.Duration("length", 80*time.Minute, "event time")
+	keep := flags.String("keep-memory", "64MiB", "what the pipeline's store may keep")
+	if err := flags.Parse(arguments); err != nil {
+		return err
+	}
+	state, err := os.MkdirTemp("", "hextide-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(state)
+	topic, pipeline, err := s.pipeline(ctx, "", state, "--keep-memory", *keep)
+	if err != nil {
+		return err
+	}
+	start, took := time.Now(), *length/time.Duration(*speed)
+	producer, err := s.producer(topic, func() time.Time {
+		return start.Add(took - *length + time.Since(start)*time.Duration(*speed)) // up to now
+	})
+	if err != nil {
+		return err
+	}
+	defer producer.client.Close()
+	attach(pipeline)
+	if err := pipeline.Start(); err != nil {
+		return fmt.Errorf("starting %s: %w", pipeline.Args[0], err)
+	}
+	defer func() {
+		_ = pipeline.Process.Signal(os.Interrupt) // it may have ended already
+		_ = pipeline.Wait()                       // how it ended does not matter any more
+	}()
+	fmt.Printf("%d events/s over 4 partitions, a minute of event time every %v; the store keeps %s\n", s.rate, time.Minute/time.Duration(*speed), *keep)
+	flowing, stop := context.WithTimeout(ctx, took)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- producer.run(flowing) }()
+	const prints = 5
+	for tick := time.NewTicker(took / prints); ; {
+		select {
+		case <-tick.C:
+			if err := printMemory(pipeline.Process.Pid, time.Since(start)*time.Duration(*speed)); err != nil {
+				return err
+			}
+		case err := <-ended:
+			tick.Stop()
+			return firstOf(err, printMemory(pipeline.Process.Pid, *length))
+		}
+	}
+}
+
+// printMemory prints what Linux counts as a process's resident memory.
+func printMemory(pid int, after time.Duration) error {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return err
+	}
+	amounts := map[string]string{}
+	for line := range strings.Lines(string(status)) {
+		name, amount, _ := strings.Cut(line, ":")
+		amounts[name] = strings.TrimSpace(amount)
+	}
+	fmt.Printf("after %v: resident memory %s, at its peak %s, without the program itself %s\n", after.Round(time.Minute), amounts["VmRSS"], amounts["VmHWM"], amounts["RssAnon"])
+	return nil
+}
