@@ -9,25 +9,26 @@ type GridPool interface {
 	Put(*Grids)
 }
 
-// lentSpots is how many spots, by word, make grids large: 24 bytes each. Smaller ones stay with their
+// largeSpots is how many spots, by word, make grids large: 24 bytes each. Smaller ones stay with their
 // Disks, and with them the answer to the last question (disk_again.go): few sources may not have changed.
-const lentSpots = 1 << 15
+const largeSpots = 1 << 15
 
 // borrowed are grids in memory of their own or, while they are large, in a pool's.
 type borrowed struct {
 	*Grids
-	own  *Grids
-	pool GridPool // nil: there is none
+	own   *Grids
+	pool  GridPool // nil: there is none
+	large int      // so many spots, by word, are borrowed for
 }
 
 func newBorrowed(pool GridPool) borrowed {
 	own := &Grids{}
-	return borrowed{Grids: own, own: own, pool: pool}
+	return borrowed{Grids: own, own: own, pool: pool, large: largeSpots}
 }
 
 // borrow finds memory for so many spots, by word.
 func (b *borrowed) borrow(spots int) {
-	if b.pool != nil && b.Grids == b.own && spots >= lentSpots {
+	if b.pool != nil && b.Grids == b.own && spots >= b.large {
 		b.Grids = b.pool.Get()
 	}
 }

@@ -168,6 +168,9 @@ func TestDiskSums(t *testing.T) {
 		rings := drawRings(rt)
 		widest := rings[len(rings)-1] + rapid.IntRange(0, 1).Draw(rt, "wider halo")
 		w := drawWorld(rt, t, widest)
+		if rapid.IntRange(0, 5).Draw(rt, "two pentagons") == 0 {
+			w = twoPentagons(t, 0, max(widest, 2))
+		}
 		if w.frame.Unfolds() {
 			unfolded++
 		} else {
@@ -176,6 +179,9 @@ func TestDiskSums(t *testing.T) {
 		d, err := NewDisks(w.frame, rings, &pool)
 		if err != nil {
 			rt.Fatal(err)
+		}
+		if c, is := d.sums.(*cones); is {
+			c.grids.large = rapid.SampledFrom([]int{1, largeSpots}).Draw(rt, "large")
 		}
 		var b Block
 		for range 3 { // the scratch of one pane must not show in the next

@@ -239,14 +239,21 @@ func TestFramesUnfold(t *testing.T) {
 			}
 		}
 	}
-	a, b := ancestorAt(cellAt(t, pentagonPlaces[0], 2), 0), ancestorAt(cellAt(t, pentagonPlaces[1], 2), 0)
-	both, err := NewTerritories(2, []Region{{"both", []Cell{a, b}}}, 40)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if NewFrame(both, both.Of(cellAt(t, pentagonPlaces[0], 2))).Unfolds() {
+	if twoPentagons(t, 2, 40).frame.Unfolds() {
 		t.Error("a piece with two pentagons unfolds")
 	}
+}
+
+// twoPentagons is a territory about two pentagons, which disks of widest rings bring together.
+func twoPentagons(tb testing.TB, resolution, widest int) world {
+	c := cellAt(tb, pentagonPlaces[0], resolution)
+	both := []Cell{ancestorAt(c, 0), ancestorAt(cellAt(tb, pentagonPlaces[1], resolution), 0)}
+	ts, err := NewTerritories(resolution, []Region{{"both", both}}, widest)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	id := ts.Of(c)
+	return world{ts, id, NewFrame(ts, id)}
 }
 
 // TestFrameAroundAPentagon joins the territories about a pentagon's: all around they do not close on the
