@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -22,6 +23,10 @@ func steady(ctx context.Context, flags *flag.FlagSet, arguments []string) error 
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
+	took := *length / time.Duration(max(1, *speed))
+	if *speed < 1 || took < time.Second {
+		return fmt.Errorf("--length %v at --speed %d: a speed of at least 1, and a length that takes a second", *length, *speed)
+	}
 	state, err := os.MkdirTemp("", "hextide-bench-")
 	if err != nil {
 		return err
@@ -31,7 +36,7 @@ func steady(ctx context.Context, flags *flag.FlagSet, arguments []string) error 
 	if err != nil {
 		return err
 	}
-	start, took := time.Now(), *length/time.Duration(*speed)
+	var start time.Time
 	producer, err := s.producer(topic, func() time.Time {
 		return start.Add(took - *length + time.Since(start)*time.Duration(*speed)) // up to now
 	})
@@ -48,22 +53,25 @@ func steady(ctx context.Context, flags *flag.FlagSet, arguments []string) error 
 		_ = pipeline.Wait()                       // how it ended does not matter any more
 	}()
 	fmt.Printf("%d events/s over 4 partitions, a minute of event time every %v; the store keeps %s\n", s.rate, time.Minute/time.Duration(*speed), *keep)
+	start = time.Now()
 	flowing, stop := context.WithTimeout(ctx, took)
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- producer.run(flowing) }()
 	const prints = 5
-	for tick := time.NewTicker(took / prints); ; {
+	tick := time.NewTicker(took / prints)
+	defer tick.Stop()
+	for range prints - 1 {
 		select {
 		case <-tick.C:
-			if err := printMemory(pipeline.Process.Pid, time.Since(start)*time.Duration(*speed)); err != nil {
-				return err
-			}
-		case err := <-ended:
-			tick.Stop()
-			return firstOf(err, printMemory(pipeline.Process.Pid, *length))
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := printMemory(pipeline.Process.Pid, time.Since(start)*time.Duration(*speed)); err != nil {
+			return err
 		}
 	}
+	return firstOf(<-ended, printMemory(pipeline.Process.Pid, *length))
 }
 
 // printMemory prints what Linux counts as a process's resident memory.
@@ -76,6 +84,9 @@ func printMemory(pid int, after time.Duration) error {
 	for line := range strings.Lines(string(status)) {
 		name, amount, _ := strings.Cut(line, ":")
 		amounts[name] = strings.TrimSpace(amount)
+	}
+	if amounts["VmRSS"] == "" {
+		return errors.New("the pipeline has ended")
 	}
 	fmt.Printf("after %v: resident memory %s, at its peak %s, without the program itself %s\n", after.Round(time.Minute), amounts["VmRSS"], amounts["VmHWM"], amounts["RssAnon"])
 	return nil

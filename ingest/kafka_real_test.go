@@ -5,9 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hextide/hextide/ingest"
 	"github.com/hextide/hextide/ingest/ingesttest"
@@ -80,5 +85,59 @@ func TestRealKafkaKilled(t *testing.T) {
 	}
 	if gone, back := log.count("cannot be reached"), log.count("reached again"); gone != 1 || back != 1 {
 		t.Errorf("the log says %d times that the broker went and %d times that it is back:\n%s", gone, back, log.text.String())
+	}
+}
+
+// written notes the largest batch that a client writes, in bytes as they are sent.
+type written struct{ largest atomic.Int64 }
+
+func (w *written) OnProduceBatchWritten(_ kgo.BrokerMetadata, _ string, _ int32, m kgo.ProduceBatchMetrics) {
+	w.largest.Store(max(w.largest.Load(), int64(m.CompressedBytes)))
+}
+
+// A batch that is larger than what a broker sends at a time is read whole all the same.
+func TestRealKafkaLargeBatch(t *testing.T) {
+	const rows, limit, fetched = 60_000, 8 << 20, 2 << 20
+	cluster := ingest.Cluster{Brokers: []string{testserver.Kafka(t)}}
+	batches := &written{}
+	cl := client(t, cluster, kgo.WithHooks(batches), kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.ProducerBatchMaxBytes(limit), kgo.MaxBufferedRecords(rows), kgo.ManualFlushing())
+	topic, bytes := own("large"), strconv.Itoa(limit)
+	made, err := kadm.NewClient(cl).CreateTopic(t.Context(), 1, 1, map[string]*string{"max.message.bytes": &bytes}, topic)
+	if err = errors.Join(err, made.Err); err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for i := range rows {
+		want = append(want, fmt.Sprintf("%d,1,1,%0100d", i, i))
+		cl.Produce(t.Context(), &kgo.Record{Topic: topic, Value: []byte(want[i])}, func(_ *kgo.Record, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if err := cl.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if largest := batches.largest.Load(); largest < 2*fetched {
+		t.Fatalf("the largest batch takes %d bytes", largest)
+	}
+	s := kafka(t, ping, ingest.KafkaOptions{Cluster: cluster, Topic: topic})
+	r, err := s.Open(t.Context(), 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	read := 0
+	for b := (stream.Batch{}); read < rows; {
+		if err := r.Read(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+		for i := range b.Len() {
+			if got := string(b.Raw.At(i)); got != want[read] {
+				t.Fatalf("row %d is %q", read, got)
+			}
+			read++
+		}
 	}
 }

@@ -10,12 +10,11 @@ import (
 // step is one Step of a shard: at its own worker or, where others of that worker's
 // shards are behind as well, at one that has nothing to do.
 type step struct {
-	seat   *shardSeat
-	passed int64 // barriers that the shard's own worker has passed
-	rows   int64 // final ones that left, or those of revision 0
-	more   bool  // there are panes left to close
-	err    error
-	home   chan<- *step // where it goes when it is done elsewhere
+	seat  *shardSeat
+	owner *worker // whose shard it is; it passes no barrier meanwhile
+	rows  int64   // final ones that left, or those of revision 0
+	more  bool    // there are panes left to close
+	err   error
 }
 
 // steppers is what the workers of a run share to help one another.
@@ -81,7 +80,7 @@ func (w *worker) due() *step {
 	if t.spare = nil; s == nil {
 		s = &step{}
 	}
-	*s = step{seat: w.shards[t.turn], passed: w.passed, home: t.home}
+	*s = step{seat: w.shards[t.turn], owner: w}
 	t.turn = (t.turn + 1) % len(w.shards)
 	return s
 }
@@ -102,12 +101,12 @@ func (w *worker) lend(s *step) bool {
 // that this one has not: what the shard leaves may have to wait at the sinks until all
 // have passed it, and they would wait for this one.
 func (w *worker) help(ctx context.Context, s *step) {
-	if s.passed > w.passed {
+	if s.owner.passed > w.passed {
 		s.more = true
 	} else {
 		w.do(ctx, s)
 	}
-	s.home <- s // there is room for all shards of a worker
+	s.owner.steps.home <- s // there is room for all shards of a worker
 }
 
 // linger helps the others, at the end of the input, until all have passed it.
@@ -180,5 +179,5 @@ func (w *worker) emit(ctx context.Context, s *step, o *Output) error {
 	if o.Frontier != nil {
 		o.Frontier.Incarnation = w.run.incarnation
 	}
-	return w.run.emit(ctx, o, s.passed, &w.stats.blocked)
+	return w.run.emit(ctx, o, s.owner.passed, &w.stats.blocked)
 }

@@ -68,6 +68,10 @@ func newLending(t *testing.T) *lending {
 	return l
 }
 
+func (l *lending) barrier(kind barrierKind) message {
+	return message{barrier: newBarrier(order{epoch: 1, number: 1, kind: kind}, 0, len(l.shards), 1)}
+}
+
 // panes merges partials of some panes and returns the records that are to come of each
 // shard, and the frontier at their end.
 func (l *lending) panes(t *testing.T) (want [][]byte, end int64) {
@@ -126,18 +130,23 @@ func (l *lending) complete(t *testing.T, want [][]byte, during func()) {
 }
 
 // Shards of a worker that has several to step go to one that waits, and their rows come
-// out as its own shards' do.
+// out as its own shards' do. Those that nothing was handed to are not worth the way.
 func TestShardsAreLent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLending(t)
-		want, end := l.panes(t)
-		l.complete(t, want, func() {
-			l.in[0] <- message{frontier: true, provisional: end, final: end}
+	for _, used := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLending(t)
+			for _, s := range l.workers[0].shards {
+				s.used = used
+			}
+			want, end := l.panes(t)
+			l.complete(t, want, func() {
+				l.in[0] <- message{frontier: true, provisional: end, final: end}
+			})
+			if lent := l.workers[1].steps.here != nil; lent != used {
+				t.Errorf("shards used %v: lent %v", used, lent)
+			}
 		})
-		if l.workers[1].steps.here == nil {
-			t.Error("no shard was lent")
-		}
-	})
+	}
 }
 
 // A worker that has not passed a barrier yet steps no shard of one that has: else it
@@ -146,15 +155,15 @@ func TestShardsBehindBarrierAreNotLent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLending(t)
 		want, end := l.panes(t)
-		b := newBarrier(order{epoch: 1, number: 1, kind: barrierBetween}, 0, len(l.shards), 1)
+		b := l.barrier(barrierBetween)
 		l.complete(t, want, func() {
-			l.in[0] <- message{barrier: b}
+			l.in[0] <- b
 			l.in[0] <- message{frontier: true, provisional: end, final: end}
 			synctest.Wait()
 			if len(l.sink.places) == 0 || l.workers[1].steps.here != nil {
 				t.Errorf("%d outputs are aside, the other worker stepped %v", len(l.sink.places), l.workers[1].steps.here)
 			}
-			l.in[1] <- message{barrier: b}
+			l.in[1] <- b
 		})
 		if l.sink.passed.Load() != 1 || l.covered != 0 {
 			t.Errorf("the sink has passed %d barriers, and %d rows before", l.sink.passed.Load(), l.covered)
@@ -168,13 +177,13 @@ func TestLentShardsKeepBarriers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLending(t)
 		want, end := l.panes(t)
-		b := newBarrier(order{epoch: 1, number: 1, kind: barrierBetween}, 0, len(l.shards), 1)
+		b := l.barrier(barrierBetween)
 		l.complete(t, want, func() {
-			l.in[1] <- message{barrier: b}
+			l.in[1] <- b
 			synctest.Wait()
 			l.in[0] <- message{frontier: true, provisional: end, final: end}
 			synctest.Wait()
-			l.in[0] <- message{barrier: b}
+			l.in[0] <- b
 		})
 		if l.workers[1].steps.here == nil || l.sink.passed.Load() != 1 || l.covered != l.rows {
 			t.Errorf("the sink has passed %d barriers, and %d rows of %d before", l.sink.passed.Load(), l.covered, l.rows)
@@ -189,12 +198,12 @@ func TestEndedWorkersHelp(t *testing.T) {
 		l.workers[0].run.steppers.left.Store(2)
 		l.workers[0].run.steppers.ended = make(chan struct{})
 		want, end := l.panes(t)
-		b := newBarrier(order{epoch: 1, number: 1, kind: barrierEnd}, 0, len(l.shards), 1)
+		b := l.barrier(barrierEnd)
 		l.complete(t, want, func() {
-			l.in[1] <- message{barrier: b}
+			l.in[1] <- b
 			synctest.Wait()
 			l.in[0] <- message{frontier: true, provisional: end, final: end}
-			l.in[0] <- message{barrier: b}
+			l.in[0] <- b
 		})
 		if l.workers[1].steps.here == nil || l.covered != l.rows {
 			t.Errorf("%d rows of %d came before the end", l.covered, l.rows)

@@ -175,8 +175,7 @@ func (w *worker) advance(provisional, final int64) {
 	}
 }
 
-// work closes a bounded number of panes, unless something more
-// urgent is there.
+// work closes a bounded number of panes, unless something more urgent is there.
 func (w *worker) work(ctx context.Context) (done bool, err error) {
 	if w.passed < w.run.exchange.hurry.Load() {
 		var m message
