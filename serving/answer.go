@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"math"
 	"strings"
 	"time"
 
@@ -103,36 +104,53 @@ func (a *answer) text(cell geo.Cell) string {
 
 // row adds a row of a block.
 func (a *answer) row(rows *stream.Rows, i int, final bool) {
-	state := pb.RowState_ROW_STATE_PROVISIONAL
-	switch {
-	case rows.Empty:
-		state = pb.RowState_ROW_STATE_EMPTY
-	case rows.Open:
-		state = pb.RowState_ROW_STATE_OPEN
-	case final:
-		state = pb.RowState_ROW_STATE_FINAL
-	}
-	position := uint32(len(a.entities))
-	m := a.entity(rows.Cells[i], rows.WindowEnd, state)
-	m.entity.Revision = rows.Revision
-	m.entity.AgeSeconds = a.age(rows).Seconds()
+	a.begin(rows, rows.Cells[i], final)
 	for j, c := range a.selection {
-		v, out := &rows.Columns[c], a.columns[j]
-		if v.Null(i) {
-			out.Nulls = append(out.Nulls, position)
-		}
-		if v.Kind == column.Float {
-			out.Floats = append(out.Floats, v.Floats[i])
-		} else {
-			out.Integers = append(out.Integers, v.Ints[i])
-		}
+		a.value(j, rows.Columns[c].Bits(i), rows.Columns[c].Null(i))
+	}
+}
+
+// kept adds a row that a store keeps.
+func (a *answer) kept(r row, at *frontiers) {
+	a.begin(r.block.head, r.cell, at.cover(r.block.head))
+	for j, c := range a.selection {
+		a.value(j, r.block.bits(c, r.row), r.block.null(c, r.row))
 	}
 }
 
 // rows adds the first n of the rows picked, each of which there is.
 func (a *answer) rows(rows *picked, n int) {
-	for _, p := range rows.places[:n] {
-		a.row(p.block, p.row, rows.at.cover(p.block))
+	for _, r := range rows.rows[:n] {
+		a.kept(r, rows.at)
+	}
+}
+
+// begin adds a row without its values.
+func (a *answer) begin(of *stream.Rows, cell geo.Cell, final bool) {
+	state := pb.RowState_ROW_STATE_PROVISIONAL
+	switch {
+	case of.Empty:
+		state = pb.RowState_ROW_STATE_EMPTY
+	case of.Open:
+		state = pb.RowState_ROW_STATE_OPEN
+	case final:
+		state = pb.RowState_ROW_STATE_FINAL
+	}
+	m := a.entity(cell, of.WindowEnd, state)
+	m.entity.Revision = of.Revision
+	m.entity.AgeSeconds = a.age(of).Seconds()
+}
+
+// value adds a value of the last row to the j-th column.
+func (a *answer) value(j int, bits uint64, null bool) {
+	out := a.columns[j]
+	if null {
+		out.Nulls = append(out.Nulls, uint32(len(a.entities)-1))
+	}
+	if a.schema.Columns[a.selection[j]].Kind == column.Float {
+		out.Floats = append(out.Floats, math.Float64frombits(bits))
+	} else {
+		out.Integers = append(out.Integers, int64(bits))
 	}
 }
 

@@ -3,8 +3,6 @@ package serving
 import (
 	"sync"
 	"sync/atomic"
-
-	"github.com/hextide/hextide/stream"
 )
 
 // What a watcher may be behind before it is dropped: blocks, and the bytes of
@@ -15,7 +13,7 @@ const (
 	watchBytes  = 64 << 20
 )
 
-// hub hands every output to every watcher. A watcher that does not keep up is
+// hub hands every block to every watcher. A watcher that does not keep up is
 // closed with slow set; the core never waits for one.
 type hub struct {
 	mu       sync.Mutex
@@ -23,11 +21,11 @@ type hub struct {
 	closed   bool
 }
 
-// watcher receives blocks of rows, each retained once for it.
+// watcher receives blocks of rows.
 type watcher struct {
-	rows  chan *stream.Rows // closed when the watch ends
-	bytes atomic.Int64      // of the blocks in rows
-	slow  bool              // set before rows is closed: the watcher was too slow
+	blocks chan *block  // closed when the watch ends
+	bytes  atomic.Int64 // of those that wait
+	slow   bool         // set before blocks is closed: the watcher was too slow
 }
 
 // add joins a watcher; nil where the store has been closed.
@@ -40,35 +38,31 @@ func (h *hub) add() *watcher {
 	if h.watchers == nil {
 		h.watchers = map[*watcher]bool{}
 	}
-	w := &watcher{rows: make(chan *stream.Rows, watchBlocks)}
+	w := &watcher{blocks: make(chan *block, watchBlocks)}
 	h.watchers[w] = true
 	return w
 }
 
-// remove ends a watch and releases what it has not read.
+// remove ends a watch.
 func (h *hub) remove(w *watcher) {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.watchers[w] {
 		h.drop(w)
-	}
-	h.mu.Unlock()
-	for rows := range w.rows {
-		rows.Release()
 	}
 }
 
 func (h *hub) drop(w *watcher) {
 	delete(h.watchers, w)
-	close(w.rows)
+	close(w.blocks)
 }
 
-func (h *hub) publish(o *stream.Output) {
+func (h *hub) publish(blocks []*block) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, rows := range o.Rows {
-		size := blockBytes(rows)
+	for _, b := range blocks {
 		for w := range h.watchers {
-			if !w.take(rows, size) {
+			if !w.take(b) {
 				w.slow = true
 				h.drop(w)
 			}
@@ -77,22 +71,20 @@ func (h *hub) publish(o *stream.Output) {
 }
 
 // take queues a block, if there is room; a block of any size fits an empty queue.
-func (w *watcher) take(rows *stream.Rows, size int64) bool {
-	if bytes := w.bytes.Add(size); bytes > watchBytes && bytes > size {
+func (w *watcher) take(b *block) bool {
+	if bytes := w.bytes.Add(b.bytes()); bytes > watchBytes && bytes > b.bytes() {
 		return false
 	}
-	rows.Retain()
 	select {
-	case w.rows <- rows:
+	case w.blocks <- b:
 		return true
 	default:
-		rows.Release()
 		return false
 	}
 }
 
 // taken notes that a block has left the queue.
-func (w *watcher) taken(rows *stream.Rows) { w.bytes.Add(-blockBytes(rows)) }
+func (w *watcher) taken(b *block) { w.bytes.Add(-b.bytes()) }
 
 func (h *hub) close() {
 	h.mu.Lock()

@@ -29,21 +29,20 @@ func TestForecastsStay(t *testing.T) {
 		put(t, s, nil, blockOf(plan, noon+i*minute, 0, 1, cells[3]))
 	}
 	rows := s.newest(cells)
-	defer rows.release()
 	for i, want := range []int64{7, 0, 7, 1} {
-		p := rows.places[i]
-		if (p.block != nil) != (want > 0) {
-			t.Fatalf("cell %d: %+v", i, p)
+		r := rows.rows[i]
+		if (r.block != nil) != (want > 0) {
+			t.Fatalf("cell %d: %+v", i, r)
 		}
-		if want > 0 && p.block.Columns[0].Ints[p.row] != want {
-			t.Errorf("cell %d has %d", i, p.block.Columns[0].Ints[p.row])
+		if want > 0 && r.n() != want {
+			t.Errorf("cell %d has %d", i, r.n())
 		}
 	}
-	p := rows.places[2]
-	if !p.block.Empty || p.block.Shard != 3 || p.block.WindowEnd != noon || len(p.block.Cells) != 2 || p.block.Columns[plan.Models[0].First].Null(p.row) {
-		t.Errorf("kept: %+v", p.block)
+	r := rows.rows[2]
+	if of := r.block.head; !of.Empty || of.Shard != 3 || of.WindowEnd != noon || r.block.len() != 2 || r.block.null(plan.Models[0].First, r.row) {
+		t.Errorf("kept: %+v", of)
 	}
-	if n, bytes := s.Size(); n != 3 || bytes != 2*blockBytes(blockOf(plan, noon, 0, 1, cells[3]))+blockBytes(p.block)+3*cellBytes {
+	if n, bytes := s.Size(); n != 3 || bytes != 2*packed(blockOf(plan, noon, 0, 1, cells[3])).bytes()+r.block.bytes()+3*cellBytes {
 		t.Errorf("%d cells, %d bytes", n, bytes)
 	}
 	for i, more := range []int{1, 0} { // as the next rows come
@@ -52,8 +51,8 @@ func TestForecastsStay(t *testing.T) {
 			t.Errorf("%d blocks of kept rows", len(s.kept))
 		}
 	}
-	if p := s.newest(cells[:1]).places[0]; p.block.WindowEnd != noon+9*minute {
-		t.Errorf("%+v", p)
+	if r := s.newest(cells[:1]).rows[0]; r.block.head.WindowEnd != noon+9*minute {
+		t.Errorf("%+v", r)
 	}
 }
 

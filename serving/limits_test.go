@@ -122,21 +122,27 @@ func TestStreamsAtATime(t *testing.T) {
 func TestWatcherBytes(t *testing.T) {
 	var h hub
 	w := h.add()
-	half := &stream.Rows{Cells: make([]geo.Cell, 0, watchBytes/16)}
-	large := &stream.Rows{Cells: make([]geo.Cell, 0, watchBytes/4)}
-	put := func(rows *stream.Rows, want bool) {
+	of := func(bytes int) *block { // of values of 64 bits
+		cells := make([]geo.Cell, bytes/8)
+		for i := range cells {
+			cells[i] = geo.Cell(uint64(i) * 0x9e3779b97f4a7c15)
+		}
+		return packed(&stream.Rows{Cells: cells})
+	}
+	half, large := of(watchBytes/2-1<<16), of(2*watchBytes)
+	put := func(b *block, want bool) {
 		t.Helper()
-		h.publish(&stream.Output{Rows: []*stream.Rows{rows}})
+		h.publish([]*block{b})
 		if h.watchers[w] != want || w.slow == want {
 			t.Errorf("watching: %v", h.watchers[w])
 		}
 	}
 	for range 9 {
 		put(half, true)
-		w.taken(<-w.rows)
+		w.taken(<-w.blocks)
 	}
 	put(large, true)
-	w.taken(<-w.rows)
+	w.taken(<-w.blocks)
 	put(half, true)
 	put(half, true)
 	put(half, false)

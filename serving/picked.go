@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/hextide/hextide/geo"
@@ -10,33 +11,21 @@ import (
 // picked are rows taken out of a store: under its lock only their places are
 // noted, and answers are made from them without it. The frontiers are those from
 // before the rows, so that no row that has changed since is called final.
-// Whoever picks calls release.
 type picked struct {
-	places   []place // of a cell without a row: no block
+	rows     []row
 	at       *frontiers
 	complete bool // a cell without a row has none
 }
 
-// release gives the rows' blocks back.
-func (p *picked) release() {
-	for _, at := range p.places {
-		if at.block != nil {
-			at.block.Release()
-		}
-	}
-}
-
-// pick notes a row, which stays until release.
-func (p *picked) pick(at place) {
-	if at.block != nil {
-		at.block.Retain()
-	}
-	p.places = append(p.places, at)
+// row is a cell and the place of a row of it; where there is none, that has no block.
+type row struct {
+	cell geo.Cell
+	place
 }
 
 // begin starts picking, under the store's lock.
 func (s *Store) begin(n int) *picked {
-	return &picked{places: make([]place, 0, n), at: s.frontiers, complete: s.complete}
+	return &picked{rows: make([]row, 0, n), at: s.frontiers, complete: s.complete}
 }
 
 // newest picks the newest row of each of some cells.
@@ -45,7 +34,7 @@ func (s *Store) newest(cells []geo.Cell) *picked {
 	defer s.mu.RUnlock()
 	p := s.begin(len(cells))
 	for _, cell := range cells {
-		p.pick(s.latest[cell])
+		p.rows = append(p.rows, row{cell, s.latest[cell]})
 	}
 	return p
 }
@@ -67,13 +56,13 @@ func (s *Store) Cells() []geo.Cell {
 }
 
 // Newest visits the newest row of each of some cells that has one. The block is
-// the visitor's until it returns.
+// the visitor's.
 func (s *Store) Newest(cells []geo.Cell, visit func(rows *stream.Rows, row int)) {
-	found := s.newest(cells)
-	defer found.release()
-	for _, at := range found.places {
-		if at.block != nil {
-			visit(at.block, at.row)
+	for _, r := range s.newest(cells).rows {
+		if r.block != nil {
+			rows := like(r.block.head)
+			r.block.unpack(r.row, rows)
+			visit(rows, 0)
 		}
 	}
 }
@@ -93,12 +82,7 @@ const pickAtOnce = 4096
 // that are not markers, ascending by cell.
 func (s *Store) current(resolution int, within geo.Cell) *picked {
 	p := s.pickCurrent(resolution, within)
-	slices.SortFunc(p.places, func(a, b place) int {
-		if a.block.Cells[a.row] < b.block.Cells[b.row] {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(p.rows, func(a, b row) int { return cmp.Compare(a.cell, b.cell) })
 	return p
 }
 
@@ -107,8 +91,8 @@ func (s *Store) pickCurrent(resolution int, within geo.Cell) *picked {
 	defer s.mu.RUnlock()
 	p, seen := s.begin(0), 0
 	for cell, at := range s.latest {
-		if !at.block.Empty && at.block.Resolution == resolution && below(cell, within) {
-			p.pick(at)
+		if head := at.block.head; !head.Empty && head.Resolution == resolution && below(cell, within) {
+			p.rows = append(p.rows, row{cell, at})
 		}
 		if seen++; seen%pickAtOnce == 0 { // what the map becomes meanwhile, the loop goes on with
 			s.mu.RUnlock()
@@ -138,7 +122,7 @@ func (s *Store) pickAfter(p *picked, cell geo.Cell, from, to int64) (end int64, 
 		return to, false
 	}
 	if at, found := next.find(cell); found {
-		p.pick(at)
+		p.rows = append(p.rows, row{cell, at})
 	}
 	return next.end, true
 }
@@ -159,49 +143,39 @@ func (s *Store) after(end int64) *pane {
 
 // find returns the newest revision of a cell's row in a pane.
 func (p *pane) find(cell geo.Cell) (best place, found bool) {
-	for _, block := range p.blocks {
-		if row, is := slices.BinarySearch(block.Cells, cell); is && (!found || !newer(best.block, block)) {
-			best, found = place{block, row}, true
+	for _, b := range p.blocks {
+		if row, is := b.find(cell); is && (!found || !newer(best.block, b)) {
+			best, found = place{b, row}, true
 		}
 	}
 	return best, found
 }
 
-// blocksAfter are the blocks of the first pane in (from, to], each retained for
-// the caller; none: there is no such pane.
-func (s *Store) blocksAfter(from, to int64) (blocks []*stream.Rows, end int64, at *frontiers) {
+// blocksAfter are the blocks of the first pane in (from, to]; none: there is no
+// such pane.
+func (s *Store) blocksAfter(from, to int64) (blocks []*block, end int64, at *frontiers) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	next := s.after(from)
 	if next == nil || next.end > to {
 		return nil, to, s.frontiers
 	}
-	for _, block := range next.blocks {
-		block.Retain()
-	}
 	return slices.Clone(next.blocks), next.end, s.frontiers
 }
 
 // collect gathers the newest revision of each row of a pane's blocks whose
 // resolution is wanted, ascending by cell.
-func collect(blocks []*stream.Rows, resolution int) (places []place) {
-	for _, block := range slices.Backward(blocks) { // of equal ones the last to come
-		if block.Resolution != resolution {
+func collect(blocks []*block, resolution int) (rows []row) {
+	for _, b := range slices.Backward(blocks) { // of equal ones the last to come
+		if b.head.Resolution != resolution {
 			continue
 		}
-		for row := range block.Cells {
-			places = append(places, place{block, row})
+		for i := range b.len() {
+			rows = append(rows, row{b.cell(i), place{b, i}})
 		}
 	}
-	slices.SortStableFunc(places, func(a, b place) int {
-		ca, cb := a.block.Cells[a.row], b.block.Cells[b.row]
-		switch {
-		case ca < cb:
-			return -1
-		case ca > cb:
-			return 1
-		}
-		return int(b.block.Revision) - int(a.block.Revision)
+	slices.SortStableFunc(rows, func(a, b row) int {
+		return cmp.Or(cmp.Compare(a.cell, b.cell), cmp.Compare(b.block.head.Revision, a.block.head.Revision))
 	})
-	return slices.CompactFunc(places, func(a, b place) bool { return a.block.Cells[a.row] == b.block.Cells[b.row] })
+	return slices.CompactFunc(rows, func(a, b row) bool { return a.cell == b.cell })
 }

@@ -38,16 +38,15 @@ func (s *Service) Latest(ctx context.Context, r *pb.LatestRequest) (*pb.LatestRe
 		return nil, status.Errorf(codes.InvalidArgument, "open windows are kept at resolution %d only, not at %d", s.plan.Grid.Resolution, resolution)
 	}
 	rows := s.store.current(resolution, within)
-	defer rows.release()
-	n := min(limit, len(rows.places))
+	n := min(limit, len(rows.rows))
 	if err := s.fits(n, len(selection)); err != nil {
 		return nil, err
 	}
-	response := &pb.LatestResponse{Truncated: len(rows.places) > n}
+	response := &pb.LatestResponse{Truncated: len(rows.rows) > n}
 	a := newAnswer(s.schema, selection, n, false, s.now())
 	provisional, final := rows.at.provisional, rows.at.final
 	if r.Open {
-		provisional, final, err = s.latestOpen(ctx, a, rows.places[:n])
+		provisional, final, err = s.latestOpen(ctx, a, rows.rows[:n])
 	} else {
 		a.rows(rows, n)
 	}
@@ -60,13 +59,13 @@ func (s *Service) Latest(ctx context.Context, r *pb.LatestRequest) (*pb.LatestRe
 }
 
 // latestOpen adds the rows of the open windows of cells that have closed rows.
-func (s *Service) latestOpen(ctx context.Context, a *answer, places []place) (provisional, final int64, err error) {
-	if len(places) > s.limits.Cells {
-		return 0, 0, status.Errorf(codes.InvalidArgument, "open windows of %d cells asked for; at most %d may be in one call: give within or limit", len(places), s.limits.Cells)
+func (s *Service) latestOpen(ctx context.Context, a *answer, rows []row) (provisional, final int64, err error) {
+	if len(rows) > s.limits.Cells {
+		return 0, 0, status.Errorf(codes.InvalidArgument, "open windows of %d cells asked for; at most %d may be in one call: give within or limit", len(rows), s.limits.Cells)
 	}
-	cells := make([]geo.Cell, len(places))
-	for i, p := range places {
-		cells[i] = p.block.Cells[p.row]
+	cells := make([]geo.Cell, len(rows))
+	for i, r := range rows {
+		cells[i] = r.cell
 	}
 	return s.open(ctx, a, cells)
 }
@@ -111,8 +110,7 @@ func (s *Service) History(ctx context.Context, r *pb.HistoryRequest) (*pb.Histor
 	}
 	from, to := bounds(r.From, r.To)
 	rows := s.store.history(cell, from, to)
-	defer rows.release()
-	n := len(rows.places)
+	n := len(rows.rows)
 	if n > s.limits.Rows {
 		return nil, status.Errorf(codes.InvalidArgument, "%d rows asked for; at most %d may be in one answer: give from or to", n, s.limits.Rows)
 	}
@@ -152,18 +150,10 @@ func (s *Service) Scan(r *pb.ScanRequest, out grpc.ServerStreamingServer[pb.Scan
 		if blocks == nil {
 			return nil
 		}
-		err := s.scanPane(out, blocks, at, all)
-		release(blocks)
-		if err != nil {
+		if err := s.scanPane(out, blocks, at, all); err != nil {
 			return err
 		}
 		from = end
-	}
-}
-
-func release(blocks []*stream.Rows) {
-	for _, rows := range blocks {
-		rows.Release()
 	}
 }
 
@@ -171,12 +161,12 @@ func release(blocks []*stream.Rows) {
 const scanRows = 2048
 
 // scanPane sends the rows of one pane.
-func (s *Service) scanPane(out grpc.ServerStreamingServer[pb.ScanResponse], blocks []*stream.Rows, at *frontiers, selection []int) error {
+func (s *Service) scanPane(out grpc.ServerStreamingServer[pb.ScanResponse], blocks []*block, at *frontiers, selection []int) error {
 	for _, resolution := range append([]int{s.plan.Grid.Resolution}, s.plan.Grid.Parents...) {
-		for places := range slices.Chunk(collect(blocks, resolution), scanRows) {
-			a := newAnswer(s.schema, selection, len(places), false, s.now())
-			for _, p := range places {
-				a.row(p.block, p.row, at.cover(p.block))
+		for rows := range slices.Chunk(collect(blocks, resolution), scanRows) {
+			a := newAnswer(s.schema, selection, len(rows), false, s.now())
+			for _, r := range rows {
+				a.kept(r, at)
 			}
 			if err := out.Send(&pb.ScanResponse{Entities: a.entities, Columns: a.columns, Resolution: int32(resolution), Final: stamp(at.final)}); err != nil {
 				return err

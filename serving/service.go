@@ -93,10 +93,9 @@ func (s *Service) Lookup(ctx context.Context, r *pb.LookupRequest) (*pb.LookupRe
 		provisional, final, err = s.open(ctx, a, cells)
 	} else {
 		rows := s.store.newest(cells)
-		defer rows.release()
 		provisional, final = rows.at.provisional, rows.at.final
-		for i, cell := range cells {
-			a.newest(rows, i, cell)
+		for i := range cells {
+			a.newest(rows, i)
 		}
 	}
 	if err != nil {
@@ -107,14 +106,14 @@ func (s *Service) Lookup(ctx context.Context, r *pb.LookupRequest) (*pb.LookupRe
 
 // newest adds a cell's newest closed row; where there is none, the row of
 // nothing, unless the store has not been told of all rows since a restart.
-func (a *answer) newest(rows *picked, i int, cell geo.Cell) {
-	switch p := rows.places[i]; {
-	case p.block != nil:
-		a.row(p.block, p.row, rows.at.cover(p.block))
+func (a *answer) newest(rows *picked, i int) {
+	switch r := rows.rows[i]; {
+	case r.block != nil:
+		a.kept(r, rows.at)
 	case rows.complete:
-		a.nothing(cell, rows.at.provisional)
+		a.nothing(r.cell, rows.at.provisional)
 	default:
-		a.unknown(cell)
+		a.unknown(r.cell)
 	}
 }
 
@@ -129,20 +128,27 @@ func (s *Service) open(ctx context.Context, a *answer, cells []geo.Cell) (provis
 	if err != nil {
 		return 0, 0, unavailable(ctx, err)
 	}
-	defer release(blocks)
-	found := make(map[geo.Cell]place, len(cells))
+	defer func() {
+		for _, rows := range blocks {
+			rows.Release()
+		}
+	}()
+	type openRow struct {
+		rows *stream.Rows
+		row  int
+	}
+	found := make(map[geo.Cell]openRow, len(cells))
 	for _, rows := range blocks {
 		for i, cell := range rows.Cells {
-			found[cell] = place{rows, i}
+			found[cell] = openRow{rows, i}
 		}
 	}
 	closed := s.store.newest(cells)
-	defer closed.release()
 	for i, cell := range cells {
 		if p, is := found[cell]; is {
-			a.row(p.block, p.row, false)
+			a.row(p.rows, p.row, false)
 		} else {
-			a.newest(closed, i, cell)
+			a.newest(closed, i)
 		}
 	}
 	return closed.at.provisional, closed.at.final, nil

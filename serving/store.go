@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/geo"
 	"github.com/hextide/hextide/pipeline"
 	"github.com/hextide/hextide/stream"
@@ -28,15 +26,17 @@ type Store struct {
 	plan   *pipeline.Plan
 	bounds Bounds
 	hub    hub
+	packer packer   // the writer's, as is
+	fresh  []*block // what it writes
 
 	mu        sync.RWMutex
 	panes     []*pane            // ascending by window end
 	latest    map[geo.Cell]place // the newest row of each cell, of any resolution
 	frontiers *frontiers
-	behind    map[int32]int64      // after a restart, by shard that has not told all rows since: the frontier with which it has, NoTime before its first
-	complete  bool                 // behind is empty: a cell without a row has none
-	kept      map[*stream.Rows]int // rows with forecasts beyond the panes: how many of them are in latest
-	bytes     int64                // of the blocks
+	behind    map[int32]int64 // after a restart, by shard that has not told all rows since: the frontier with which it has, NoTime before its first
+	complete  bool            // behind is empty: a cell without a row has none
+	kept      map[*block]int  // rows with forecasts beyond the panes: how many of them are in latest
+	bytes     int64           // of the blocks
 }
 
 // cellBytes is what a cell takes in latest: key and place, twice, since a map is
@@ -46,13 +46,13 @@ const cellBytes = 48
 // pane holds the blocks of one window end in the order in which they came.
 type pane struct {
 	end    int64 // µs
-	blocks []*stream.Rows
+	blocks []*block
 	bytes  int64
 }
 
 // place is where a row is.
 type place struct {
-	block *stream.Rows
+	block *block
 	row   int
 }
 
@@ -68,7 +68,7 @@ func NewStore(plan *pipeline.Plan, b Bounds) *Store {
 	}
 	return &Store{
 		plan: plan, bounds: b, latest: map[geo.Cell]place{}, frontiers: (&frontiers{}).with(),
-		behind: map[int32]int64{}, complete: true, kept: map[*stream.Rows]int{},
+		behind: map[int32]int64{}, complete: true, kept: map[*block]int{},
 	}
 }
 
@@ -77,8 +77,11 @@ func (s *Store) Name() string { return "store" }
 
 // Write keeps an output's rows and tells the watchers.
 func (s *Store) Write(ctx context.Context, o *stream.Output) error {
+	s.fresh = s.fresh[:0]
 	for _, rows := range o.Rows {
-		s.add(rows) // one lock a block: readers come between
+		b := s.packer.block(rows)
+		s.add(b) // one lock a block: readers come between
+		s.fresh = append(s.fresh, b)
 	}
 	if o.Frontier != nil {
 		s.mu.Lock()
@@ -86,7 +89,7 @@ func (s *Store) Write(ctx context.Context, o *stream.Output) error {
 		s.catchUp(o.Frontier)
 		s.mu.Unlock()
 	}
-	s.hub.publish(o)
+	s.hub.publish(s.fresh)
 	return nil
 }
 
@@ -105,11 +108,10 @@ func (s *Store) catchUp(f *stream.Frontier) {
 	}
 }
 
-func (s *Store) add(rows *stream.Rows) {
-	rows.Retain()
+func (s *Store) add(b *block) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i, found := slices.BinarySearchFunc(s.panes, rows.WindowEnd, func(p *pane, end int64) int {
+	i, found := slices.BinarySearchFunc(s.panes, b.head.WindowEnd, func(p *pane, end int64) int {
 		switch {
 		case p.end < end:
 			return -1
@@ -119,30 +121,30 @@ func (s *Store) add(rows *stream.Rows) {
 		return 0
 	})
 	if !found {
-		s.panes = slices.Insert(s.panes, i, &pane{end: rows.WindowEnd})
+		s.panes = slices.Insert(s.panes, i, &pane{end: b.head.WindowEnd})
 	}
-	size := blockBytes(rows)
 	p := s.panes[i]
-	p.blocks = append(p.blocks, rows)
-	p.bytes += size
-	s.bytes += size
-	for row, cell := range rows.Cells {
-		if old, known := s.latest[cell]; !known || !newer(old.block, rows) {
+	p.blocks = append(p.blocks, b)
+	p.bytes += b.bytes()
+	s.bytes += b.bytes()
+	for row := range b.len() {
+		cell := b.cell(row)
+		if old, known := s.latest[cell]; !known || !newer(old.block, b) {
 			if known && len(s.kept) > 0 {
 				s.replace(old.block)
 			}
-			s.latest[cell] = place{block: rows, row: row}
+			s.latest[cell] = place{block: b, row: row}
 		}
 	}
 	s.evict()
 }
 
 // newer tells whether a is of a later (window end, revision) than b.
-func newer(a, b *stream.Rows) bool {
-	if a.WindowEnd != b.WindowEnd {
-		return a.WindowEnd > b.WindowEnd
+func newer(a, b *block) bool {
+	if a.head.WindowEnd != b.head.WindowEnd {
+		return a.head.WindowEnd > b.head.WindowEnd
 	}
-	return a.Revision > b.Revision
+	return a.head.Revision > b.head.Revision
 }
 
 // evict drops the oldest panes until the store is within its bounds. The newest
@@ -151,9 +153,8 @@ func (s *Store) evict() {
 	horizon := s.panes[len(s.panes)-1].end - s.bounds.Keep.Microseconds()
 	for len(s.panes) > 1 && (s.panes[0].end <= horizon || s.used() > s.bounds.Memory) {
 		old := s.panes[0]
-		for _, block := range old.blocks {
-			s.keep(block)
-			block.Release()
+		for _, b := range old.blocks {
+			s.keep(b)
 		}
 		s.bytes -= old.bytes
 		s.panes = slices.Delete(s.panes, 0, 1)
@@ -162,18 +163,6 @@ func (s *Store) evict() {
 
 // used is the memory that the bound holds.
 func (s *Store) used() int64 { return s.bytes + cellBytes*int64(len(s.latest)) }
-
-// blockBytes is the memory that a block takes, with room that it does not use.
-func blockBytes(r *stream.Rows) int64 {
-	n := cap(r.Cells)*8 + cap(r.Columns)*vectorBytes
-	for i := range r.Columns {
-		c := &r.Columns[i]
-		n += (cap(c.Ints) + cap(c.Floats) + cap(c.Nulls)) * 8
-	}
-	return int64(n)
-}
-
-var vectorBytes = int(reflect.TypeFor[column.Vector]().Size())
 
 // storeState is what a restarted store must know. Rows are no part of it: the
 // next ones fill the store again.

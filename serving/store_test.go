@@ -98,6 +98,12 @@ func put(t testing.TB, s *Store, f *stream.Frontier, blocks ...*stream.Rows) {
 	}
 }
 
+// n is the first column of a row.
+func (r row) n() int64 { return int64(r.block.bits(0, r.row)) }
+
+// packed is a block as a store keeps it.
+func packed(rows *stream.Rows) *block { return (&packer{}).block(rows) }
+
 // told is a row as a naive map keeps it.
 type told struct {
 	end      int64
@@ -147,29 +153,25 @@ func compareCell(t *rapid.T, s *Store, c geo.Cell, rows []told) {
 			best = r
 		}
 	}
-	n := func(p place) int64 { return p.block.Columns[0].Ints[p.row] }
 	newest, kept := s.newest([]geo.Cell{c}), s.history(c, stream.NoTime, noon+1000*minute)
-	defer newest.release()
-	defer kept.release()
-	p := newest.places[0]
-	if found := p.block != nil; found != (best.n > 0) || found && n(p) != best.n {
-		t.Fatalf("the newest row of %s is %v, %v; not %v", c, p, found, best)
+	r := newest.rows[0]
+	if found := r.block != nil; found != (best.n > 0) || found && r.n() != best.n {
+		t.Fatalf("the newest row of %s is %v, %v; not %v", c, r, found, best)
 	}
 	got, scanned := map[int64]told{}, map[int64]told{}
-	for _, at := range kept.places {
-		got[at.block.WindowEnd] = told{at.block.WindowEnd, at.block.Revision, n(at)}
+	for _, r := range kept.rows {
+		got[r.block.head.WindowEnd] = told{r.block.head.WindowEnd, r.block.head.Revision, r.n()}
 	}
 	for from := int64(stream.NoTime); ; {
 		blocks, end, _ := s.blocksAfter(from, noon+1000*minute)
 		if blocks == nil {
 			break
 		}
-		for _, at := range collect(blocks, 9) {
-			if at.block.Cells[at.row] == c {
-				scanned[end] = told{end, at.block.Revision, n(at)}
+		for _, r := range collect(blocks, 9) {
+			if r.cell == c {
+				scanned[end] = told{end, r.block.head.Revision, r.n()}
 			}
 		}
-		release(blocks)
 		from = end
 	}
 	if !maps.Equal(scanned, history) {
@@ -180,8 +182,8 @@ func compareCell(t *rapid.T, s *Store, c geo.Cell, rows []told) {
 	}
 }
 
-// When memory ends, the oldest panes go, their blocks are given back, and cells
-// that had rows in them alone are forgotten; the newest pane stays.
+// When memory ends, the oldest panes go, and cells that had rows in them alone are
+// forgotten; the newest pane stays. Blocks that come go back to their maker.
 func TestStoreBoundsMemory(t *testing.T) {
 	plan, cells := planOf(t, "0", "1m"), cellsOf(t, 3)
 	pool, s := &stream.RowPool{}, NewStore(plan, Bounds{Memory: 1})
@@ -189,16 +191,16 @@ func TestStoreBoundsMemory(t *testing.T) {
 	like := blockOf(plan, noon, 0, 1, cells[0])
 	first.Resolution, first.WindowEnd, first.Cells, first.Columns = 9, noon, like.Cells, like.Columns
 	put(t, s, nil, first)
+	if again := pool.Get(); again != first {
+		t.Error("a block was not given back")
+	}
 	if n, _ := s.Size(); n != 1 {
 		t.Errorf("the only pane went: %d cells", n)
 	}
 	put(t, s, nil, blockOf(plan, noon+minute, 0, 1, cells[1], cells[2]))
 	n, bytes := s.Size()
-	if n != 2 || bytes != blockBytes(blockOf(plan, noon+minute, 0, 1, cells[1], cells[2]))+2*cellBytes {
+	if n != 2 || bytes != packed(blockOf(plan, noon+minute, 0, 1, cells[1], cells[2])).bytes()+2*cellBytes {
 		t.Errorf("%d cells, %d bytes", n, bytes)
-	}
-	if again := pool.Get(); again != first {
-		t.Error("a block that went was not given back")
 	}
 }
 
@@ -215,18 +217,16 @@ func TestPickedRowsStay(t *testing.T) {
 		t.Errorf("%d cells", n)
 	}
 	for _, p := range all {
-		for _, place := range p.places {
-			if place.block.Columns[0].Ints[place.row] != 7 || p.at.cover(place.block) {
-				t.Errorf("%+v", place)
+		for _, r := range p.rows {
+			if r.n() != 7 || p.at.cover(r.block.head) {
+				t.Errorf("%+v", r)
 			}
 		}
-		p.release()
 	}
 	if len(collect(blocks, 9)) != 3 || at.provisional != noon {
 		t.Error("a scan's blocks have changed")
 	}
-	release(blocks)
-	if p := s.newest(cells[1:2]); p.places[0].block != nil {
+	if p := s.newest(cells[1:2]); p.rows[0].block != nil {
 		t.Error("a row that went is found")
 	}
 }
@@ -286,31 +286,28 @@ func TestStoreReadersBesideAWriter(t *testing.T) {
 				default:
 				}
 				rows := s.newest(cells)
-				for i, p := range rows.places {
-					if p.block == nil {
+				for i, r := range rows.rows {
+					if r.block == nil {
 						continue
 					}
-					n := p.block.Columns[0].Ints[p.row]
-					if n < last[i] || n != p.block.Columns[3].Ints[p.row] || n != p.block.WindowEnd {
+					n := r.n()
+					if n < last[i] || n != int64(r.block.bits(3, r.row)) || n != r.block.head.WindowEnd {
 						t.Errorf("cell %d: %d after %d", i, n, last[i])
 					}
 					last[i] = n
 				}
-				rows.release()
 				rows = s.current(9, 0)
-				for i, p := range rows.places {
-					if c := p.block.Cells[p.row]; i > 0 && c <= rows.places[i-1].block.Cells[rows.places[i-1].row] {
-						t.Errorf("%s is not in its place", c)
+				for i, r := range rows.rows {
+					if i > 0 && r.cell <= rows.rows[i-1].cell || r.cell != r.block.cell(r.row) {
+						t.Errorf("%s is not in its place", r.cell)
 					}
 				}
-				rows.release()
 				rows = s.history(cells[0], 0, noon+1000*minute)
-				for i, p := range rows.places {
-					if i > 0 && p.block.WindowEnd <= rows.places[i-1].block.WindowEnd || p.block.Columns[0].Ints[p.row] != p.block.WindowEnd {
-						t.Errorf("row %d of the history is of %d", i, p.block.WindowEnd)
+				for i, r := range rows.rows {
+					if i > 0 && r.block.head.WindowEnd <= rows.rows[i-1].block.head.WindowEnd || r.n() != r.block.head.WindowEnd {
+						t.Errorf("row %d of the history is of %d", i, r.block.head.WindowEnd)
 					}
 				}
-				rows.release()
 			}
 		})
 	}

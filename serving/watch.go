@@ -3,7 +3,6 @@ package serving
 import (
 	"github.com/hextide/hextide/geo"
 	pb "github.com/hextide/hextide/proto/hextide/v1"
-	"github.com/hextide/hextide/stream"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -37,13 +36,12 @@ func (s *Service) Watch(r *pb.WatchRequest, out grpc.ServerStreamingServer[pb.Wa
 			return status.FromContextError(out.Context().Err()).Err()
 		case <-s.quit:
 			return status.Error(codes.Unavailable, "the server is stopping")
-		case rows, open := <-w.rows:
+		case b, open := <-w.blocks:
 			if !open {
 				return w.ended()
 			}
-			w.taken(rows)
-			response := s.change(rows, selection, wanted)
-			rows.Release()
+			w.taken(b)
+			response := s.change(b, selection, wanted)
 			if response == nil {
 				continue
 			}
@@ -73,17 +71,18 @@ func (w *watcher) ended() error {
 }
 
 // change is the part of a block that a watcher wants; nil: nothing.
-func (s *Service) change(rows *stream.Rows, selection []int, wanted func(geo.Cell) bool) *pb.WatchResponse {
+func (s *Service) change(b *block, selection []int, wanted func(geo.Cell) bool) *pb.WatchResponse {
 	var a *answer
 	at := s.store.told()
-	for i, cell := range rows.Cells {
+	for i := range b.len() {
+		cell := b.cell(i)
 		if !wanted(cell) {
 			continue
 		}
 		if a == nil {
-			a = newAnswer(s.schema, selection, len(rows.Cells)-i, false, s.now())
+			a = newAnswer(s.schema, selection, b.len()-i, false, s.now())
 		}
-		a.row(rows, i, at.cover(rows))
+		a.kept(row{cell, place{b, i}}, at)
 	}
 	if a == nil {
 		return nil
