@@ -140,7 +140,7 @@ func (a *assembly) work(ctx context.Context) (*stream.Summary, error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		a.watchReadiness(watching)
+		a.watch(watching)
 	}()
 	summary, err := a.runner.Run(ctx)
 	stop()
@@ -148,8 +148,9 @@ func (a *assembly) work(ctx context.Context) (*stream.Summary, error) {
 	return summary, err
 }
 
-// watchReadiness keeps the health service in step with the run.
-func (a *assembly) watchReadiness(ctx context.Context) {
+// watch keeps the health service and the collector in step with the run.
+func (a *assembly) watch(ctx context.Context) {
+	pace := newGCPace(a.flags.memory.bytes > 0)
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -160,6 +161,8 @@ func (a *assembly) watchReadiness(ctx context.Context) {
 		case <-tick.C:
 			a.rate.note(time.Now(), accepted(a.runner.Stats()))
 			a.server.SetReady(a.ready() == nil)
+			_, kept := a.store.Size()
+			pace.follow(kept)
 		}
 	}
 }
