@@ -5,6 +5,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -12,14 +14,13 @@ import (
 
 // steady starts a pipeline over four partitions of a real broker, lets events flow whose
 // time runs faster than the clock, until its windows are full and its store keeps as much
-// as it may, and prints the memory that it has taken, again and again: what it takes for
-// good is what no longer grows.
+// as it may, and prints the memory that it has taken and what of it the store keeps,
+// again and again: what it takes for good is what no longer grows.
 func steady(ctx context.Context, flags *flag.FlagSet, arguments []string) error {
 	var s setting
 	s.add(flags)
-	speed := flags.Int("speed", 40, "how much faster event time runs")
-	length := flags.Duration("length", 80*time.Minute, "event time")
-	keep := flags.String("keep-memory", "64MiB", "what the pipeline's store may keep")
+	speed := flags.Int("speed", 60, "how much faster event time runs")
+	length := flags.Duration("length", 190*time.Minute, "event time")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
@@ -32,7 +33,11 @@ func steady(ctx context.Context, flags *flag.FlagSet, arguments []string) error 
 		return err
 	}
 	defer os.RemoveAll(state)
-	topic, pipeline, err := s.pipeline(ctx, "", state, "--keep-memory", *keep)
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	topic, pipeline, err := s.pipeline(ctx, "", state, "--http", address)
 	if err != nil {
 		return err
 	}
@@ -52,7 +57,7 @@ func steady(ctx context.Context, flags *flag.FlagSet, arguments []string) error 
 		_ = pipeline.Process.Signal(os.Interrupt) // it may have ended already
 		_ = pipeline.Wait()                       // how it ended does not matter any more
 	}()
-	fmt.Printf("%d events/s over 4 partitions, a minute of event time every %v; the store keeps %s\n", s.rate, time.Minute/time.Duration(*speed), *keep)
+	fmt.Printf("%d events/s over 4 partitions, a minute of event time every %v\n", s.rate, time.Minute/time.Duration(*speed))
 	start = time.Now()
 	flowing, stop := context.WithTimeout(ctx, took)
 	defer stop()
@@ -67,27 +72,49 @@ func steady(ctx context.Context, flags *flag.FlagSet, arguments []string) error 
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := printMemory(pipeline.Process.Pid, time.Since(start)*time.Duration(*speed)); err != nil {
+		if err := printMemory(ctx, pipeline.Process.Pid, address, time.Since(start)*time.Duration(*speed)); err != nil {
 			return err
 		}
 	}
-	return firstOf(<-ended, printMemory(pipeline.Process.Pid, *length))
+	return firstOf(<-ended, printMemory(ctx, pipeline.Process.Pid, address, *length))
 }
 
-// printMemory prints what Linux counts as a process's resident memory.
-func printMemory(pid int, after time.Duration) error {
+// printMemory prints what Linux counts as a process's resident memory, and what the store
+// of the pipeline at an address keeps.
+func printMemory(ctx context.Context, pid int, address string, after time.Duration) error {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return err
 	}
-	amounts := map[string]string{}
-	for line := range strings.Lines(string(status)) {
-		name, amount, _ := strings.Cut(line, ":")
-		amounts[name] = strings.TrimSpace(amount)
-	}
+	amounts := amountsOf(string(status), ":")
 	if amounts["VmRSS"] == "" {
 		return errors.New("the pipeline has ended")
 	}
-	fmt.Printf("after %v: resident memory %s, at its peak %s, without the program itself %s\n", after.Round(time.Minute), amounts["VmRSS"], amounts["VmHWM"], amounts["RssAnon"])
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	metrics, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	kept := amountsOf(string(metrics), " ")
+	fmt.Printf("after %v: resident memory %s, at its peak %s, without the program itself %s; the store keeps %s bytes and %s cells\n",
+		after.Round(time.Minute), amounts["VmRSS"], amounts["VmHWM"], amounts["RssAnon"], kept["hextide_store_bytes"], kept["hextide_store_cells"])
 	return nil
+}
+
+// amountsOf are the amounts of lines that begin with a name.
+func amountsOf(text, separator string) map[string]string {
+	amounts := map[string]string{}
+	for line := range strings.Lines(text) {
+		name, amount, _ := strings.Cut(line, separator)
+		amounts[name] = strings.TrimSpace(amount)
+	}
+	return amounts
 }
