@@ -55,23 +55,17 @@ func (p *Packed) Columns() int { return len(p.columns) }
 // Kind is the kind of a column.
 func (p *Packed) Kind(column int) Kind { return p.columns[column].kind }
 
-// Null tells whether a value is null.
-func (p *Packed) Null(column, row int) bool {
-	f := &p.columns[column]
-	return f.nulls && p.bits(int(f.first)+row, 1) == 1
-}
-
-// Bits is a value as Vector.Bits has it; 0 where it is null.
-func (p *Packed) Bits(column, row int) uint64 {
+// At is a value as Vector.Bits has it, and whether it is null; then its bits are 0.
+func (p *Packed) At(column, row int) (bits uint64, null bool) {
 	f := &p.columns[column]
 	first := int(f.first)
 	if f.nulls {
 		if p.bits(first+row, 1) == 1 {
-			return 0
+			return 0, true
 		}
 		first += p.rows
 	}
-	return f.least + p.bits(first+row*int(f.width), f.width)<<f.shift
+	return f.least + p.bits(first+row*int(f.width), f.width)<<(f.shift&63), false
 }
 
 // bits reads so many bits.
@@ -152,12 +146,13 @@ func (p *Packer) add(values []int64, f frame) {
 		return
 	}
 	i, at, width := p.used>>6, uint(p.used&63), uint(f.width)
+	least, shift := f.least, uint(f.shift&63)
 	word := p.block.words[i]
 	p.used += len(values) * int(width)
 	words := slices.Grow(p.block.words, p.used>>6-i)[:p.used>>6+1]
 	for _, v := range values {
-		difference := (uint64(v) - f.least) >> f.shift
-		word |= difference << at
+		difference := (uint64(v) - least) >> shift
+		word |= difference << (at & 63)
 		if at += width; at >= 64 {
 			words[i] = word
 			i++

@@ -69,8 +69,8 @@ func differs(b *Packed, c int, v *Vector) string {
 		return fmt.Sprintf("column %d is of %v, not %v", c, b.Kind(c), v.Kind)
 	}
 	for i := range b.Len() {
-		if b.Null(c, i) != v.Null(i) || b.Bits(c, i) != v.Bits(i) {
-			return fmt.Sprintf("column %d, row %d: %x, null %v; not %x, %v", c, i, b.Bits(c, i), b.Null(c, i), v.Bits(i), v.Null(i))
+		if bits, null := b.At(c, i); null != v.Null(i) || bits != v.Bits(i) {
+			return fmt.Sprintf("column %d, row %d: %x, null %v; not %x, %v", c, i, bits, null, v.Bits(i), v.Null(i))
 		}
 	}
 	return ""

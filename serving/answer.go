@@ -114,7 +114,8 @@ func (a *answer) row(rows *stream.Rows, i int, final bool) {
 func (a *answer) kept(r row, at *frontiers) {
 	a.begin(r.block.head, r.cell, at.cover(r.block.head))
 	for j, c := range a.selection {
-		a.value(j, r.block.bits(c, r.row), r.block.null(c, r.row))
+		bits, null := r.block.at(c, r.row)
+		a.value(j, bits, null)
 	}
 }
 

@@ -47,12 +47,13 @@ func like(r *stream.Rows) *stream.Rows {
 
 func (b *block) len() int { return b.values.Len() }
 
-func (b *block) cell(row int) geo.Cell { return geo.Cell(b.values.Bits(0, row)) }
+func (b *block) cell(row int) geo.Cell {
+	bits, _ := b.values.At(0, row)
+	return geo.Cell(bits)
+}
 
-func (b *block) null(column, row int) bool { return b.values.Null(column+1, row) }
-
-// bits is a value as column.Vector has it.
-func (b *block) bits(column, row int) uint64 { return b.values.Bits(column+1, row) }
+// at is a value's bits, as column.Vector has them, and whether it is null.
+func (b *block) at(column, row int) (bits uint64, null bool) { return b.values.At(column+1, row) }
 
 // find is the row of a cell.
 func (b *block) find(cell geo.Cell) (row int, found bool) {
@@ -68,10 +69,11 @@ func (b *block) unpack(row int, to *stream.Rows) {
 	for i := range to.Columns {
 		v := &to.Columns[i]
 		v.Kind = b.values.Kind(i + 1)
-		if b.null(i, row) {
+		bits, null := b.at(i, row)
+		if null {
 			v.Nulls.Set(len(to.Cells))
 		}
-		v.AppendBits(b.bits(i, row))
+		v.AppendBits(bits)
 	}
 	to.Cells = append(to.Cells, b.cell(row))
 }

@@ -10,7 +10,7 @@ import (
 // forecast tells whether a row holds one.
 func forecast(plan *pipeline.Plan, b *block, row int) bool {
 	for i := range plan.Models {
-		if !b.null(plan.Models[i].First, row) {
+		if _, null := b.at(plan.Models[i].First, row); !null {
 			return true
 		}
 	}

@@ -39,7 +39,8 @@ func TestForecastsStay(t *testing.T) {
 		}
 	}
 	r := rows.rows[2]
-	if of := r.block.head; !of.Empty || of.Shard != 3 || of.WindowEnd != noon || r.block.len() != 2 || r.block.null(plan.Models[0].First, r.row) {
+	_, null := r.block.at(plan.Models[0].First, r.row)
+	if of := r.block.head; !of.Empty || of.Shard != 3 || of.WindowEnd != noon || r.block.len() != 2 || null {
 		t.Errorf("kept: %+v", of)
 	}
 	if n, bytes := s.Size(); n != 3 || bytes != 2*packed(blockOf(plan, noon, 0, 1, cells[3])).bytes()+r.block.bytes()+3*cellBytes {

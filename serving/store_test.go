@@ -99,7 +99,12 @@ func put(t testing.TB, s *Store, f *stream.Frontier, blocks ...*stream.Rows) {
 }
 
 // n is the first column of a row.
-func (r row) n() int64 { return int64(r.block.bits(0, r.row)) }
+func (r row) n() int64 { return r.value(0) }
+
+func (r row) value(column int) int64 {
+	bits, _ := r.block.at(column, r.row)
+	return int64(bits)
+}
 
 // packed is a block as a store keeps it.
 func packed(rows *stream.Rows) *block { return (&packer{}).block(rows) }
@@ -291,7 +296,7 @@ func TestStoreReadersBesideAWriter(t *testing.T) {
 						continue
 					}
 					n := r.n()
-					if n < last[i] || n != int64(r.block.bits(3, r.row)) || n != r.block.head.WindowEnd {
+					if n < last[i] || n != r.value(3) || n != r.block.head.WindowEnd {
 						t.Errorf("cell %d: %d after %d", i, n, last[i])
 					}
 					last[i] = n
