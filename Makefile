@@ -76,6 +76,7 @@ bench-kafka: install build ## the same beside a real Kafka, restarts after SIGKI
 
 bench-live: install build ## lookups and freshness under load, then memory, over a real Kafka; DATA=FILE
 	scripts/with-servers.sh bash -c 'go run ./bench live --data $(DATA) --brokers "$$HEXTIDE_TEST_KAFKA" && \
+		go run ./bench steady --data $(DATA) --brokers "$$HEXTIDE_TEST_KAFKA" --rate 1560 && \
 		go run ./bench steady --data $(DATA) --brokers "$$HEXTIDE_TEST_KAFKA"'
 
 proto: ## generate the Go code of proto/

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"time"
 )
@@ -49,20 +50,18 @@ func steady(ctx context.Context, flags *flag.FlagSet, arguments []string) error 
 		return err
 	}
 	defer producer.client.Close()
-	attach(pipeline)
-	if err := pipeline.Start(); err != nil {
-		return fmt.Errorf("starting %s: %w", pipeline.Args[0], err)
+	end, err := begin(pipeline)
+	if err != nil {
+		return err
 	}
-	defer func() {
-		_ = pipeline.Process.Signal(os.Interrupt) // it may have ended already
-		_ = pipeline.Wait()                       // how it ended does not matter any more
-	}()
+	defer end()
 	fmt.Printf("%d events/s over 4 partitions, a minute of event time every %v\n", s.rate, time.Minute/time.Duration(*speed))
 	start = time.Now()
 	flowing, stop := context.WithTimeout(ctx, took)
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- producer.run(flowing) }()
+	memory := memoryOf{pipeline.Process.Pid, address}
 	const prints = 5
 	tick := time.NewTicker(took / prints)
 	defer tick.Stop()
@@ -72,17 +71,35 @@ func steady(ctx context.Context, flags *flag.FlagSet, arguments []string) error 
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := printMemory(ctx, pipeline.Process.Pid, address, time.Since(start)*time.Duration(*speed)); err != nil {
+		if err := memory.print(ctx, time.Since(start)*time.Duration(*speed)); err != nil {
 			return err
 		}
 	}
-	return firstOf(<-ended, printMemory(ctx, pipeline.Process.Pid, address, *length))
+	return firstOf(<-ended, memory.print(ctx, *length))
 }
 
-// printMemory prints what Linux counts as a process's resident memory, and what the store
-// of the pipeline at an address keeps.
-func printMemory(ctx context.Context, pid int, address string, after time.Duration) error {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+// begin starts a process, which end ends.
+func begin(process *exec.Cmd) (end func(), err error) {
+	attach(process)
+	if err := process.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", process.Args[0], err)
+	}
+	return func() {
+		_ = process.Process.Signal(os.Interrupt) // it may have ended already
+		_ = process.Wait()                       // how it ended does not matter any more
+	}, nil
+}
+
+// memoryOf is a pipeline's process, which serves its metrics at an address.
+type memoryOf struct {
+	pid     int
+	address string
+}
+
+// print prints what Linux counts as the process's resident memory, and what of it the
+// pipeline's store keeps.
+func (m memoryOf) print(ctx context.Context, after time.Duration) error {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.pid))
 	if err != nil {
 		return err
 	}
@@ -90,7 +107,7 @@ func printMemory(ctx context.Context, pid int, address string, after time.Durati
 	if amounts["VmRSS"] == "" {
 		return errors.New("the pipeline has ended")
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.address+"/metrics", nil)
 	if err != nil {
 		return err
 	}

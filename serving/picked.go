@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/hextide/hextide/column"
 	"github.com/hextide/hextide/geo"
 	"github.com/hextide/hextide/stream"
 )
@@ -56,14 +57,21 @@ func (s *Store) Cells() []geo.Cell {
 }
 
 // Newest visits the newest row of each of some cells that has one. The block is
-// the visitor's.
+// the visitor's until it returns.
 func (s *Store) Newest(cells []geo.Cell, visit func(rows *stream.Rows, row int)) {
+	var columns []column.Vector // memory
 	for _, r := range s.newest(cells).rows {
-		if r.block != nil {
-			rows := like(r.block.head)
-			r.block.unpack(r.row, rows)
-			visit(rows, 0)
+		if r.block == nil {
+			continue
 		}
+		for i := range columns {
+			columns[i].Reset()
+		}
+		rows := like(r.block.head)
+		rows.Columns = columns
+		r.block.unpack(r.row, rows)
+		columns = rows.Columns
+		visit(rows, 0)
 	}
 }
 

@@ -57,6 +57,13 @@ func TestNewestOfAllCells(t *testing.T) {
 		if late != (rows.WindowEnd == noon+minute) || rows.Empty != (cell == r.cells[1]) {
 			t.Errorf("%s: a row of %d, a marker: %v", cell, rows.WindowEnd, rows.Empty)
 		}
+		kept := r.store.newest([]geo.Cell{cell}).rows[0]
+		for c := range rows.Columns {
+			v := &rows.Columns[c]
+			if bits, null := kept.block.at(c, kept.row); v.Len() != 1 || v.Bits(row) != bits || v.Null(row) != null {
+				t.Errorf("%s, column %d: %x, null %v", cell, c, v.Bits(row), v.Null(row))
+			}
+		}
 	})
 	if !slices.Equal(seen, cells) {
 		t.Errorf("%d cells of %d", len(seen), len(cells))

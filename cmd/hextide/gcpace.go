@@ -19,7 +19,7 @@ type gcPace struct {
 // What the heap may grow by, in percent of what lives.
 const (
 	usualGC = 100 // Go's own
-	leastGC = 20
+	leastGC = 5
 )
 
 // newGCPace leaves the pace alone where GOGC says what it is to be, or a bound of

@@ -10,7 +10,7 @@ func TestPaceLeavesPackedRowsOut(t *testing.T) {
 		live, packed int64
 		percent      int
 	}{
-		{0, 0, 100}, {100, 0, 100}, {100, 40, 60}, {100, 79, 21}, {100, 99, 20}, {100, 300, 20}, {1 << 40, 1 << 39, 50},
+		{0, 0, 100}, {100, 0, 100}, {100, 40, 60}, {100, 94, 6}, {100, 99, 5}, {100, 300, 5}, {1 << 40, 1 << 39, 50},
 	} {
 		if got := pace(c.live, c.packed); got != c.percent {
 			t.Errorf("%d of %d packed: %d %%, not %d", c.packed, c.live, got, c.percent)
