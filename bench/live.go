@@ -105,7 +105,6 @@ type servers struct {
 
 // startAll starts the pipeline and the empty handler and waits for both.
 func startAll(ctx context.Context, pipeline *exec.Cmd, address string) (*servers, func(), error) {
-	attach(pipeline)
 	self, err := os.Executable()
 	if err != nil {
 		return nil, nil, err
@@ -114,18 +113,18 @@ func startAll(ctx context.Context, pipeline *exec.Cmd, address string) (*servers
 	if err != nil {
 		return nil, nil, err
 	}
-	handler := exec.CommandContext(ctx, self, "empty", "--address", emptyAddress)
-	handler.Stderr = os.Stderr
-	for _, c := range []*exec.Cmd{pipeline, handler} {
-		if err := c.Start(); err != nil {
-			return nil, nil, fmt.Errorf("starting %s: %w", c.Args[0], err)
-		}
+	endPipeline, err := begin(pipeline)
+	if err != nil {
+		return nil, nil, err
+	}
+	endHandler, err := begin(exec.CommandContext(ctx, self, "empty", "--address", emptyAddress))
+	if err != nil {
+		endPipeline()
+		return nil, nil, err
 	}
 	done := func() {
-		for _, c := range []*exec.Cmd{pipeline, handler} {
-			_ = c.Process.Signal(os.Interrupt) // it may have ended already
-			_ = c.Wait()                       // how it ended does not matter any more
-		}
+		endPipeline()
+		endHandler()
 	}
 	conns := make([]*grpc.ClientConn, 2)
 	for i, a := range []string{address, emptyAddress} {
@@ -146,6 +145,18 @@ func startAll(ctx context.Context, pipeline *exec.Cmd, address string) (*servers
 		return nil, nil, fmt.Errorf("waiting for the empty handler: %w", err)
 	}
 	return s, done, nil
+}
+
+// begin starts a process, which end ends.
+func begin(process *exec.Cmd) (end func(), err error) {
+	attach(process)
+	if err := process.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", process.Args[0], err)
+	}
+	return func() {
+		_ = process.Process.Signal(os.Interrupt) // it may have ended already
+		_ = process.Wait()                       // how it ended does not matter any more
+	}, nil
 }
 
 // attach lets a command say what it has to say here, and end as it does by hand.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"time"
 )
@@ -76,18 +75,6 @@ func steady(ctx context.Context, flags *flag.FlagSet, arguments []string) error 
 		}
 	}
 	return firstOf(<-ended, memory.print(ctx, *length))
-}
-
-// begin starts a process, which end ends.
-func begin(process *exec.Cmd) (end func(), err error) {
-	attach(process)
-	if err := process.Start(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", process.Args[0], err)
-	}
-	return func() {
-		_ = process.Process.Signal(os.Interrupt) // it may have ended already
-		_ = process.Wait()                       // how it ended does not matter any more
-	}, nil
 }
 
 // memoryOf is a pipeline's process, which serves its metrics at an address.
