@@ -15,6 +15,9 @@ problems=() # what no package of ours heals
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
+# has_protoc: with the messages that come with it, which Debian has in a package of its own.
+has_protoc() { has protoc && [ -f "$(dirname "$(command -v protoc)")/../include/google/protobuf/descriptor.proto" ]; }
+
 # at_least VERSION LEAST compares the leading numbers of two versions.
 at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
@@ -32,7 +35,7 @@ check_packages() {
   has npm || lacking+=(npm)
   has zstd || lacking+=(zstd)
   has flock || lacking+=(util-linux)
-  [ "$proto" != proto ] || has protoc || lacking+=(protobuf-compiler)
+  [ "$proto" != proto ] || has_protoc || lacking+=(protobuf-compiler libprotobuf-dev)
 }
 
 check_go() {

@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 module=github.com/hextide/hextide
-command -v protoc >/dev/null || { echo "protoc is needed; Debian's package is protobuf-compiler" >&2; exit 1; }
+command -v protoc >/dev/null || { echo "protoc is needed; Debian's packages are protobuf-compiler and libprotobuf-dev" >&2; exit 1; }
 
 export GOBIN=$PWD/.cache/bin
 go install google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
