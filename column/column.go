@@ -70,8 +70,8 @@ func (v *Vector) Reset() {
 // Null tells whether value i is null.
 func (v *Vector) Null(i int) bool { return v.Nulls.Get(i) }
 
-// Bits is value i of a number column as the 8 bytes that hashes, packed rows
-// and state files hold: the integer, or the float's IEEE 754 bits.
+// Bits is value i of a number column as the 8 bytes that hashes, rows in
+// Redis and state files hold: the integer, or the float's IEEE 754 bits.
 func (v *Vector) Bits(i int) uint64 {
 	if v.Kind == Float {
 		return math.Float64bits(v.Floats[i])

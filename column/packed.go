@@ -15,7 +15,7 @@ import (
 type Packed struct {
 	rows    int
 	columns []frame
-	words   []uint64 // one more than the bits need: a value is read out of two
+	words   []uint64 // and one beyond them: a value is read out of two
 }
 
 // frame is a column of a Packed: for each row a bit that tells whether it is null,

@@ -94,6 +94,8 @@ func TestPackedIsSmall(t *testing.T) {
 	for i := range rows {
 		all = append(all, i)
 	}
+	none := of(func(i int) uint64 { return uint64(1000 + i%8) })
+	none.Nulls = make(Bitmap, rows/64)
 	for _, c := range []struct {
 		name string
 		v    Vector
@@ -105,6 +107,10 @@ func TestPackedIsSmall(t *testing.T) {
 		{"cells of one resolution", of(func(i int) uint64 { return uint64(i)<<18 | 1<<18 - 1 | 9<<52 }), 8},
 		{"counts and a null", of(func(i int) uint64 { return uint64(1000 + i%8) }, 17), 4},
 		{"nulls alone", of(func(int) uint64 { return 0 }, all...), 1},
+		{"counts without the nulls of a block before", none, 3},
+		{"counts below zero", of(func(i int) uint64 { return uint64(-1000 + int64(i%8)) }), 3},
+		{"counts after a null", of(func(i int) uint64 { return uint64(1000 + i%8) }, 0), 4},
+		{"a null in all rows but the last", of(func(int) uint64 { return 1 << 60 }, all[:rows-1]...), 1},
 		{"anything", of(func(i int) uint64 { return uint64(i) * 0x9e3779b97f4a7c15 }), 64},
 	} {
 		var p Packer

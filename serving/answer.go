@@ -102,9 +102,9 @@ func (a *answer) text(cell geo.Cell) string {
 	return a.texts.String()[start:]
 }
 
-// row adds a row of a block.
-func (a *answer) row(rows *stream.Rows, i int, final bool) {
-	a.begin(rows, rows.Cells[i], final)
+// open adds a row of windows that are still open.
+func (a *answer) open(rows *stream.Rows, i int) {
+	a.begin(rows, rows.Cells[i], false)
 	for j, c := range a.selection {
 		a.value(j, rows.Columns[c].Bits(i), rows.Columns[c].Null(i))
 	}

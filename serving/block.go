@@ -9,9 +9,7 @@ import (
 	"github.com/hextide/hextide/stream"
 )
 
-// block is a block of rows as a store keeps it: packed, which takes a twentieth of
-// what the columns do where they are counts of cells that lie together. It never
-// changes.
+// block is a block of rows as a store keeps it, packed. It never changes.
 type block struct {
 	head   *stream.Rows  // what is one for all its rows: no cells, no columns
 	values column.Packed // the cells, then the columns
@@ -79,6 +77,20 @@ func (b *block) unpack(row int, to *stream.Rows) {
 }
 
 // bytes is the memory that the block takes.
-func (b *block) bytes() int64 { return int64(headBytes + b.values.Bytes()) }
+func (b *block) bytes() int64 { return b.size().all }
+
+func (b *block) size() size {
+	packed := b.values.Bytes()
+	return size{all: int64(headBytes + packed), packed: int64(packed)}
+}
+
+// size is the memory of blocks.
+type size struct {
+	all    int64 // bytes
+	packed int64 // those of them in which there are no pointers
+}
+
+func (s *size) add(more size) { *s = size{s.all + more.all, s.packed + more.packed} }
+func (s *size) sub(less size) { *s = size{s.all - less.all, s.packed - less.packed} }
 
 var headBytes = int(reflect.TypeFor[block]().Size() + reflect.TypeFor[stream.Rows]().Size())

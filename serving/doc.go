@@ -6,13 +6,12 @@
 //	  ▲                            │
 //	  └──── open windows ◄─────────┘
 //
-// The store keeps the blocks of rows as the core made them; the oldest window
+// The store keeps the rows in packed blocks that never change; the oldest window
 // ends go first. It promises that a reader never sees a row go back: of each
 // entity the greatest (window end, revision) wins, whatever arrives later.
 //
 // The core waits for no answer: readers hold the store's lock only to note where
-// some thousands of rows are, keep these blocks from being used again, and make
-// and send the answer without the lock. Watchers that do not keep up are dropped.
+// some thousands of rows are, and make and send the answer without it. Watchers that do not keep up are dropped.
 // Questions for open windows are answered by the core itself, in slices between
 // its other work.
 package serving

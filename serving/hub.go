@@ -5,9 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// What a watcher may be behind before it is dropped: blocks, and the bytes of
-// them, which have room for what a pane of 100,000 rows of 54 columns leaves.
-// Blocks are shared: all watchers together keep no more than the slowest does.
+// What a watcher may be behind before it is dropped: blocks, which have room for
+// two panes of 100,000 rows, and the bytes of them. Blocks are shared: all watchers together keep no more than the slowest does.
 const (
 	watchBlocks = 1024
 	watchBytes  = 64 << 20

@@ -61,7 +61,7 @@ func (s *Store) keep(b *block) {
 		s.latest[cell] = place{kept, row}
 	}
 	s.kept[kept] = kept.len()
-	s.bytes += kept.bytes()
+	s.size.add(kept.size())
 }
 
 // replace notes that a row is no longer its cell's newest.
@@ -73,6 +73,6 @@ func (s *Store) replace(old *block) {
 		s.kept[old] = left - 1
 	default:
 		delete(s.kept, old)
-		s.bytes -= old.bytes()
+		s.size.sub(old.size())
 	}
 }

@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -17,19 +18,24 @@ const forecastsOf = `models:
 // A cell that only a model knows keeps its newest row, however old, until the
 // next comes; other cells that have no row any more are forgotten.
 func TestForecastsStay(t *testing.T) {
-	plan, cells := planOf(t, "0", "1m, 5m", forecastsOf), cellsOf(t, 4)
+	plan, cells := planOf(t, "0", "1m, 5m", forecastsOf), cellsOf(t, 104)
 	s := NewStore(plan, Bounds{Keep: 2 * time.Minute})
-	marker := blockOf(plan, noon, 0, 7, cells[:3]...)
+	marker := blockOf(plan, noon, 0, 7, append(slices.Clone(cells[:3]), cells[4:]...)...)
 	marker.Empty, marker.Shard = true, 3
+	marker.Columns[0].Ints[2] = 9
 	for i := range plan.Models[0].Count {
-		marker.Columns[plan.Models[0].First+i].Nulls.Set(1)
+		for row := range marker.Cells {
+			if row != 0 && row != 2 {
+				marker.Columns[plan.Models[0].First+i].Nulls.Set(row)
+			}
+		}
 	}
 	put(t, s, nil, marker)
 	for i := range int64(9) {
 		put(t, s, nil, blockOf(plan, noon+i*minute, 0, 1, cells[3]))
 	}
 	rows := s.newest(cells)
-	for i, want := range []int64{7, 0, 7, 1} {
+	for i, want := range []int64{7, 0, 9, 1} {
 		r := rows.rows[i]
 		if (r.block != nil) != (want > 0) {
 			t.Fatalf("cell %d: %+v", i, r)
@@ -51,6 +57,13 @@ func TestForecastsStay(t *testing.T) {
 		if len(s.kept) != more {
 			t.Errorf("%d blocks of kept rows", len(s.kept))
 		}
+	}
+	var want size
+	for range 3 { // blocks of the last two window ends
+		want.add(packed(blockOf(plan, noon, 0, 2, cells[0])).size())
+	}
+	if s.size != want {
+		t.Errorf("%+v, not %+v", s.size, want)
 	}
 	if r := s.newest(cells[:1]).rows[0]; r.block.head.WindowEnd != noon+9*minute {
 		t.Errorf("%+v", r)

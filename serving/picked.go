@@ -168,7 +168,7 @@ func (s *Store) blocksAfter(from, to int64) (blocks []*block, end int64, at *fro
 	if next == nil || next.end > to {
 		return nil, to, s.frontiers
 	}
-	return slices.Clone(next.blocks), next.end, s.frontiers
+	return next.blocks, next.end, s.frontiers // blocks may come after these, and change none
 }
 
 // collect gathers the newest revision of each row of a pane's blocks whose

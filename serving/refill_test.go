@@ -50,7 +50,7 @@ func TestNewestOfAllCells(t *testing.T) {
 		t.Fatalf("%d cells", len(cells))
 	}
 	var seen []geo.Cell
-	r.store.Newest(append(cells, r.cells[11]), func(rows *stream.Rows, row int) {
+	r.store.Newest(append([]geo.Cell{r.cells[11]}, cells...), func(rows *stream.Rows, row int) {
 		cell := rows.Cells[row]
 		seen = append(seen, cell)
 		late := cell != r.cells[9] && cell.Resolution() != 8
@@ -58,6 +58,9 @@ func TestNewestOfAllCells(t *testing.T) {
 			t.Errorf("%s: a row of %d, a marker: %v", cell, rows.WindowEnd, rows.Empty)
 		}
 		kept := r.store.newest([]geo.Cell{cell}).rows[0]
+		if !sameHead(rows, kept.block.head) {
+			t.Errorf("%s: a row of %+v", cell, rows)
+		}
 		for c := range rows.Columns {
 			v := &rows.Columns[c]
 			if bits, null := kept.block.at(c, kept.row); v.Len() != 1 || v.Bits(row) != bits || v.Null(row) != null {

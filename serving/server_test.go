@@ -323,8 +323,9 @@ func TestWatch(t *testing.T) {
 		if _, err := w.Header(); err != nil {
 			t.Fatal(err)
 		}
-		put(t, r.store, nil, blockOf(r.plan, noon+3*minute, 0, 5, r.cells[11])) // may be none of the watch's
-		put(t, r.store, &stream.Frontier{Provisional: noon + 3*minute}, blockOf(r.plan, noon+3*minute, 0, 6, r.cells[0]))
+		put(t, r.store, &stream.Frontier{Provisional: noon + 3*minute},
+			blockOf(r.plan, noon+3*minute, 0, 5, r.cells[11]), // may be none of the watch's
+			blockOf(r.plan, noon+3*minute, 0, 6, r.cells[0]))
 		for {
 			m, err := w.Recv()
 			if err != nil {
@@ -337,11 +338,21 @@ func TestWatch(t *testing.T) {
 				t.Errorf("%v is none of the watch's", m)
 			}
 		}
+		r.store.hub.mu.Lock()
+		for w := range r.store.hub.watchers {
+			if n := w.bytes.Load(); n != 0 {
+				t.Errorf("%d bytes wait for a watcher that has read everything", n)
+			}
+		}
+		r.store.hub.mu.Unlock()
 		cancel()
 		for err == nil {
 			_, err = w.Recv()
 		}
 		code(t, err, codes.Canceled, "")
+		for watchers(r.store) > 0 {
+			time.Sleep(time.Millisecond)
+		}
 	}
 	for limit := time.Now().Add(10 * time.Second); watchers(r.store) > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {

@@ -146,7 +146,7 @@ func (s *Service) open(ctx context.Context, a *answer, cells []geo.Cell) (provis
 	closed := s.store.newest(cells)
 	for i, cell := range cells {
 		if p, is := found[cell]; is {
-			a.row(p.rows, p.row, false)
+			a.open(p.rows, p.row)
 		} else {
 			a.newest(closed, i)
 		}

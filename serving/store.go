@@ -36,7 +36,7 @@ type Store struct {
 	behind    map[int32]int64 // after a restart, by shard that has not told all rows since: the frontier with which it has, NoTime before its first
 	complete  bool            // behind is empty: a cell without a row has none
 	kept      map[*block]int  // rows with forecasts beyond the panes: how many of them are in latest
-	bytes     int64           // of the blocks
+	size      size            // of the blocks
 }
 
 // cellBytes is what a cell takes in latest: key and place, twice, since a map is
@@ -47,7 +47,7 @@ const cellBytes = 48
 type pane struct {
 	end    int64 // µs
 	blocks []*block
-	bytes  int64
+	size   size
 }
 
 // place is where a row is.
@@ -90,6 +90,7 @@ func (s *Store) Write(ctx context.Context, o *stream.Output) error {
 		s.mu.Unlock()
 	}
 	s.hub.publish(s.fresh)
+	clear(s.fresh)
 	return nil
 }
 
@@ -125,8 +126,8 @@ func (s *Store) add(b *block) {
 	}
 	p := s.panes[i]
 	p.blocks = append(p.blocks, b)
-	p.bytes += b.bytes()
-	s.bytes += b.bytes()
+	p.size.add(b.size())
+	s.size.add(b.size())
 	for row := range b.len() {
 		cell := b.cell(row)
 		if old, known := s.latest[cell]; !known || !newer(old.block, b) {
@@ -156,13 +157,13 @@ func (s *Store) evict() {
 		for _, b := range old.blocks {
 			s.keep(b)
 		}
-		s.bytes -= old.bytes
+		s.size.sub(old.size)
 		s.panes = slices.Delete(s.panes, 0, 1)
 	}
 }
 
 // used is the memory that the bound holds.
-func (s *Store) used() int64 { return s.bytes + cellBytes*int64(len(s.latest)) }
+func (s *Store) used() int64 { return s.size.all + cellBytes*int64(len(s.latest)) }
 
 // storeState is what a restarted store must know. Rows are no part of it: the
 // next ones fill the store again.
@@ -220,6 +221,13 @@ func (s *Store) Size() (cells int, bytes int64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.latest), s.used()
+}
+
+// Packed is how much of the memory has no pointers in it.
+func (s *Store) Packed() int64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.size.packed
 }
 
 // String describes the store for logs.

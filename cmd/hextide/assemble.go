@@ -151,6 +151,7 @@ func (a *assembly) work(ctx context.Context) (*stream.Summary, error) {
 // watch keeps the health service and the collector in step with the run.
 func (a *assembly) watch(ctx context.Context) {
 	pace := newGCPace(a.flags.memory.bytes > 0)
+	defer pace.leaveOut(0)
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -161,8 +162,7 @@ func (a *assembly) watch(ctx context.Context) {
 		case <-tick.C:
 			a.rate.note(time.Now(), accepted(a.runner.Stats()))
 			a.server.SetReady(a.ready() == nil)
-			_, kept := a.store.Size()
-			pace.follow(kept)
+			pace.leaveOut(a.store.Packed())
 		}
 	}
 }

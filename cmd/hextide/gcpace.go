@@ -1,19 +1,16 @@
 package main
 
 import (
-	"math"
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
 )
 
-// gcPace gives the heap room to grow, before it is collected, by as much as there
-// is to follow in it. Go's own pace lets it double; the rows that a store keeps are
-// packed, without pointers, and however many they are a collection takes no longer
-// for them.
+// gcPace gives the heap room to grow, before it is collected, by as much as there is
+// to follow in it. Go's own pace lets it double; of the rows that a store keeps most
+// is packed, without pointers, and a collection takes no longer for that.
 type gcPace struct {
-	percent int
-	live    []metrics.Sample
+	live []metrics.Sample
 }
 
 // What the heap may grow by, in percent of what lives.
@@ -28,19 +25,14 @@ func newGCPace(bounded bool) *gcPace {
 	if os.Getenv("GOGC") != "" || bounded {
 		return nil
 	}
-	return &gcPace{percent: usualGC, live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
+	return &gcPace{live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
 }
 
-// follow sets the pace where so many bytes are not to be followed.
-func (c *gcPace) follow(packed int64) {
-	if c == nil {
-		return
-	}
-	metrics.Read(c.live)
-	percent := pace(int64(c.live[0].Value.Uint64()), packed)
-	if math.Abs(float64(percent-c.percent)) >= 5 { // to set it stops everything for a moment
-		c.percent = percent
-		debug.SetGCPercent(percent)
+// leaveOut sets the pace where so many bytes are packed.
+func (p *gcPace) leaveOut(packed int64) {
+	if p != nil {
+		metrics.Read(p.live)
+		debug.SetGCPercent(pace(int64(p.live[0].Value.Uint64()), packed))
 	}
 }
 
