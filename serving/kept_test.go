@@ -31,8 +31,12 @@ func TestForecastsStay(t *testing.T) {
 		}
 	}
 	put(t, s, nil, marker)
+	picked := s.newest(cells).rows[0].block
 	for i := range int64(9) {
 		put(t, s, nil, blockOf(plan, noon+i*minute, 0, 1, cells[3]))
+	}
+	if len(picked.head.Cells) != 0 || picked.len() != 103 {
+		t.Errorf("a block that was picked has changed: %+v", picked.head)
 	}
 	rows := s.newest(cells)
 	for i, want := range []int64{7, 0, 9, 1} {
