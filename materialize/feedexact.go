@@ -176,9 +176,10 @@ func (f *ExactFeed) Checkpoint(ctx context.Context, epoch int64) ([]byte, error)
 	return json.Marshal(feedState{Told: f.told.list(), Silent: f.silent.kept()})
 }
 
-// Close ends the client. What was not committed is nobody's.
+// Close ends the client, when readers see what was committed. What was not is nobody's.
 func (f *ExactFeed) Close() error {
 	if f.client != nil {
+		f.untilSeen()
 		f.client.Close()
 		f.client = nil
 	}

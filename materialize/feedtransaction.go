@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -289,6 +290,45 @@ func (f *ExactFeed) commitOffsets(ctx context.Context, e *feedEpoch) error {
 		}
 		return nil
 	})
+}
+
+// seenWithin is how long a feed that is closed waits for the brokers.
+const seenWithin = 5 * time.Second
+
+// untilSeen waits until readers see the last transaction: a coordinator answers that it
+// has ended before it has told the partitions so.
+func (f *ExactFeed) untilSeen() {
+	if f.stats.committed.Load() == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), seenWithin)
+	defer cancel()
+	for {
+		ending, err := f.ending(ctx)
+		if err == nil && !ending {
+			return
+		}
+		if err == nil || passing(err) {
+			err = sleep(ctx, retryAfter/10)
+		}
+		if err != nil {
+			f.exact.Logger.Warn("readers may not see the last transaction yet", "error", err)
+			return
+		}
+	}
+}
+
+// ending tells whether partitions are still to be told how the last transaction ended.
+func (f *ExactFeed) ending(ctx context.Context) (bool, error) {
+	all, err := kadm.NewClient(f.client).DescribeTransactions(ctx, f.transactionalID())
+	if err != nil {
+		return false, err
+	}
+	t, err := all.On(f.transactionalID(), nil)
+	if err == nil {
+		err = t.Err
+	}
+	return strings.HasPrefix(t.State, "Prepare"), err
 }
 
 // passing tells whether an error is that a coordinator is not ready yet.
