@@ -80,7 +80,7 @@ func (s *Store) Write(ctx context.Context, o *stream.Output) error {
 	s.fresh = s.fresh[:0]
 	for _, rows := range o.Rows {
 		b := s.packer.block(rows)
-		s.add(b) // one lock a block: readers come between
+		s.add(b, rows.Cells) // one lock a block: readers come between
 		s.fresh = append(s.fresh, b)
 	}
 	if o.Frontier != nil {
@@ -109,7 +109,8 @@ func (s *Store) catchUp(f *stream.Frontier) {
 	}
 }
 
-func (s *Store) add(b *block) {
+// add keeps a block, whose cells it would else have to unpack.
+func (s *Store) add(b *block, cells []geo.Cell) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, found := slices.BinarySearchFunc(s.panes, b.head.WindowEnd, func(p *pane, end int64) int {
@@ -128,8 +129,7 @@ func (s *Store) add(b *block) {
 	p.blocks = append(p.blocks, b)
 	p.size.add(b.size())
 	s.size.add(b.size())
-	for row := range b.len() {
-		cell := b.cell(row)
+	for row, cell := range cells {
 		if old, known := s.latest[cell]; !known || !newer(old.block, b) {
 			if known && len(s.kept) > 0 {
 				s.replace(old.block)

@@ -73,8 +73,8 @@ func (l *lending) barrier(kind barrierKind) message {
 }
 
 // panes merges partials of some panes and returns the records that are to come of each
-// shard, and the frontier at their end.
-func (l *lending) panes(t *testing.T) (want [][]byte, end int64) {
+// shard, and the frontier that closes them.
+func (l *lending) panes(t *testing.T) (want [][]byte, end message) {
 	const panes = 20 // in two steps
 	for i, c := range l.shards {
 		same := newClosing(t, overOneRing, ShardOptions{})
@@ -87,7 +87,8 @@ func (l *lending) panes(t *testing.T) (want [][]byte, end int64) {
 				want[i] = record(want[i], []*Rows{r})
 			})
 		}
-		end = c.pane * c.plan.Pane.Microseconds()
+		at := c.pane * c.plan.Pane.Microseconds()
+		end = message{frontier: true, provisional: at, final: at}
 	}
 	return want, end
 }
@@ -140,7 +141,7 @@ func TestShardsAreLent(t *testing.T) {
 			}
 			want, end := l.panes(t)
 			l.complete(t, want, func() {
-				l.in[0] <- message{frontier: true, provisional: end, final: end}
+				l.in[0] <- end
 			})
 			if lent := l.workers[1].steps.here != nil; lent != used {
 				t.Errorf("shards used %v: lent %v", used, lent)
@@ -158,7 +159,7 @@ func TestShardsBehindBarrierAreNotLent(t *testing.T) {
 		b := l.barrier(barrierBetween)
 		l.complete(t, want, func() {
 			l.in[0] <- b
-			l.in[0] <- message{frontier: true, provisional: end, final: end}
+			l.in[0] <- end
 			synctest.Wait()
 			if len(l.sink.places) == 0 || l.workers[1].steps.here != nil {
 				t.Errorf("%d outputs are aside, the other worker stepped %v", len(l.sink.places), l.workers[1].steps.here)
@@ -181,7 +182,7 @@ func TestLentShardsKeepBarriers(t *testing.T) {
 		l.complete(t, want, func() {
 			l.in[1] <- b
 			synctest.Wait()
-			l.in[0] <- message{frontier: true, provisional: end, final: end}
+			l.in[0] <- end
 			synctest.Wait()
 			l.in[0] <- b
 		})
@@ -202,7 +203,7 @@ func TestEndedWorkersHelp(t *testing.T) {
 		l.complete(t, want, func() {
 			l.in[1] <- b
 			synctest.Wait()
-			l.in[0] <- message{frontier: true, provisional: end, final: end}
+			l.in[0] <- end
 			l.in[0] <- b
 		})
 		if l.workers[1].steps.here == nil || l.covered != l.rows {
@@ -229,7 +230,7 @@ func TestLentShardsFail(t *testing.T) {
 			}
 			err := l.live(t, func() {
 				l.blocked = !fails
-				l.in[0] <- message{frontier: true, provisional: end, final: end}
+				l.in[0] <- end
 			})
 			if l.workers[1].steps.here == nil || fails != errors.Is(err, broken) {
 				t.Errorf("fails %v: %v", fails, err)
